@@ -1,0 +1,1 @@
+"""Image-classification baselines that people can trust, fast."""
