@@ -1,0 +1,19 @@
+"""What can be asked for: frozen, validated, typed recipes. No torch."""
+
+from plumbline.recipes.edit import apply_settings, difference, nearest_of, parse_recipe, title
+from plumbline.recipes.load import load_recipe
+from plumbline.recipes.named import NAMED, claim
+from plumbline.recipes.schema import Recipe, Swa
+
+__all__ = [
+    "NAMED",
+    "Recipe",
+    "Swa",
+    "apply_settings",
+    "claim",
+    "difference",
+    "load_recipe",
+    "nearest_of",
+    "parse_recipe",
+    "title",
+]

@@ -1,0 +1,135 @@
+"""Change a recipe by dotted paths, tell what differs, and find the nearest right name for a wrong one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from plumbline.errors import PlumblineError
+from plumbline.recipes.named import NAMED
+from plumbline.recipes.schema import Recipe
+
+Leaves = dict[str, Any]
+
+
+def apply_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Give the recipe with each dotted path set to its value; one that really changed loses its name.
+
+    Values are what JSON can say; text is taken as JSON where it is JSON, and `none` means null.
+    Raises PlumblineError for an unknown path (naming the nearest right one) or a value that does not fit.
+
+    >>> from plumbline.recipes.named import resnet18
+    >>> changed = apply_settings(resnet18(), {"schedule.max_rate": "0.2", "averaging": "none"})
+    >>> changed.schedule.max_rate, changed.averaging, changed.name
+    (0.2, None, None)
+    """
+    content = recipe.model_dump(mode="json")
+    for path, value in settings.items():
+        _set(content, path, _parse(value))
+    changed = parse_recipe(content, where="after --set " + " ".join(f"{k}={v}" for k, v in settings.items()))
+    if changed.digest == recipe.digest:
+        return recipe
+    return changed.model_copy(update={"name": None})
+
+
+def parse_recipe(content: Mapping[str, Any], *, where: str) -> Recipe:
+    """Validate plain JSON content; `where` names its origin in the error.
+
+    A name is believed only if the content is what that named recipe says today.
+    """
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise PlumblineError(f"The recipe {where} is not valid: {_explain(error)}") from error
+    if recipe.name is not None and (recipe.name not in NAMED or NAMED[recipe.name]().digest != recipe.digest):
+        return recipe.model_copy(update={"name": None})
+    return recipe
+
+
+def title(recipe: Recipe) -> str:
+    """Give the name, or the nearest named recipe with what was changed.
+
+    >>> from plumbline.recipes.named import resnet18
+    >>> title(apply_settings(resnet18(), {"epochs": 10}))
+    'resnet18 with epochs=10'
+    """
+    if recipe.name is not None:
+        return recipe.name
+    found = {name: difference(make(), recipe) for name, make in NAMED.items()}
+    nearest = min(found, key=lambda name: len(found[name]))
+    changes = ", ".join(f"{path}={json.dumps(value)}" for path, value in found[nearest].items())
+    return f"{nearest} with {changes}"
+
+
+def difference(recipe: Recipe, other: Recipe) -> Leaves:
+    """Give the dotted paths whose value in `other` is not the one in `recipe`, with the value in `other`."""
+    before, after = _leaves(recipe.model_dump(mode="json")), _leaves(other.model_dump(mode="json"))
+    changed = {
+        path: value for path, value in after.items() if path != "name" and before.get(path, "") != value
+    }
+    gone = {path.split(".")[0]: None for path in before if path not in after and path.split(".")[0] in after}
+    return gone | changed
+
+
+def nearest_of(word: str, known: Iterable[str]) -> str:
+    """Give " Did you mean …?" with the closest known word, or nothing.
+
+    >>> nearest_of("resnet81", ["resnet18", "vgg11"])
+    " Did you mean 'resnet18'?"
+    """
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def _parse(value: Any) -> Any:  # noqa: ANN401
+    if not isinstance(value, str):
+        return value
+    if value.lower() == "none":
+        return None
+    try:
+        return json.loads(value.lower() if value.lower() in {"true", "false"} else value)
+    except json.JSONDecodeError:
+        return value
+
+
+def _set(content: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN401
+    *parents, last = path.split(".")
+    section: Any = content
+    for depth, key in enumerate([*parents, last]):
+        if not isinstance(section, dict) or key not in section or (key == "name" and depth == 0):
+            known = sorted(set(_leaves(content)) | set(content) - {"name"})
+            raise PlumblineError(
+                f"Unknown recipe field '{path}' in --set {path}={value}.{nearest_of(path, known)} "
+                f"Fields: {', '.join(path for path in known if path != 'name')}."
+            )
+        if depth < len(parents):
+            section = section[key]
+    section[last] = value
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> Leaves:
+    found: Leaves = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            found |= _leaves(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors():
+        path = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        if problem["type"] == "extra_forbidden":
+            parts.append(
+                f"'{path}' is not a field of a recipe.{nearest_of(path, _leaves(Recipe().model_dump()))}"
+            )
+        else:
+            message = problem["msg"][0].lower() + problem["msg"][1:]
+            parts.append(f"{path}: {message}, got {json.dumps(problem['input'], default=str)[:80]}.")
+    return " ".join(parts)

@@ -1,0 +1,41 @@
+"""What a run leaves behind: recipe, digest, seed, versions, device, curves, scores. No torch."""
+
+from plumbline.records.schema import (
+    Counts,
+    DatasetPart,
+    DevicePart,
+    EpochPart,
+    PhaseName,
+    PhasePart,
+    Record,
+    ScorePart,
+    SplitName,
+    TimingPart,
+    WeightsName,
+)
+from plumbline.records.store import (
+    RunFolder,
+    create_run_folder,
+    read_record,
+    write_record,
+    write_text,
+)
+
+__all__ = [
+    "Counts",
+    "DatasetPart",
+    "DevicePart",
+    "EpochPart",
+    "PhaseName",
+    "PhasePart",
+    "Record",
+    "RunFolder",
+    "ScorePart",
+    "SplitName",
+    "TimingPart",
+    "WeightsName",
+    "create_run_folder",
+    "read_record",
+    "write_record",
+    "write_text",
+]

@@ -1,0 +1,121 @@
+"""What a run leaves behind: `record.json`, version 1. Each field's meaning stands in docs/record.md."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from plumbline.recipes import Recipe
+
+SCHEMA_VERSION: Literal[1] = 1
+
+PhaseName = Literal["fit", "average"]
+WeightsName = Literal["raw", "averaged"]
+SplitName = Literal["validation", "test"]
+
+
+class Part(BaseModel):
+    """A part of a record. Not-a-number is kept as the word, since a loss can be one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Counts(Part):
+    """Images in each split."""
+
+    train: int
+    validation: int
+    test: int
+
+
+class DatasetPart(Part):
+    """Which images; `fingerprint` is equal for equal content, whatever file or order it came in."""
+
+    name: str
+    fingerprint: str
+    source: str
+    classes: tuple[str, ...]
+    counts: Counts
+
+
+class DevicePart(Part):
+    """What computed, and in which number format."""
+
+    kind: str
+    name: str
+    count: int
+    threads: int
+    precision: Literal["fp32", "bf16", "fp16"]
+    channels_last: bool
+    allocator_tuned: bool
+
+
+class PhasePart(Part):
+    """One phase of training; `seconds` counts training steps and validation, over all resumes."""
+
+    name: PhaseName
+    epochs: int
+    steps: int
+    steps_per_epoch: int
+    seconds: float
+    finished: bool
+
+
+class EpochPart(Part):
+    """What one epoch gave: means over its training images, validation of the weights after it."""
+
+    phase: PhaseName
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    rate: float
+    seconds: float
+
+
+class TimingPart(Part):
+    """Seconds of wall clock; None where not yet known."""
+
+    setup_seconds: float | None = None
+    training_seconds: float | None = None
+    averaging_seconds: float | None = None
+    scoring_seconds: float | None = None
+    total_seconds: float | None = None
+    images_per_second: float | None = None
+
+
+class ScorePart(Part):
+    """One score: `accuracy` is `correct / count`, `loss` the mean cross-entropy in nats."""
+
+    phase: PhaseName
+    weights: WeightsName
+    split: SplitName
+    accuracy: float
+    correct: int
+    count: int
+    loss: float
+
+
+class Record(Part):
+    """A whole run, from its first second on."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    status: Literal["running", "interrupted", "failed", "finished"]
+    title: str
+    recipe: Recipe
+    digest: str
+    seed: int
+    command: str
+    started: str
+    finished: str | None = None
+    resumed: tuple[str, ...] = ()
+    dataset: DatasetPart
+    device: DevicePart
+    versions: dict[str, str]
+    phases: tuple[PhasePart, ...] = ()
+    epochs: tuple[EpochPart, ...] = ()
+    scores: tuple[ScorePart, ...] = ()
+    timing: TimingPart = TimingPart()
+    peak_memory_bytes: int | None = None

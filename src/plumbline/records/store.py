@@ -1,0 +1,126 @@
+"""Run folders on disk: made without touching what is there, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from plumbline.errors import PlumblineError
+from plumbline.records.schema import SCHEMA_VERSION, Record
+
+MAX_RECORD_BYTES = 50_000_000
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """`record.json`: what was asked, done and measured."""
+        return self.path / "record.json"
+
+    @property
+    def recipe(self) -> Path:
+        """`recipe.json`: can be given back to `plumbline fit`."""
+        return self.path / "recipe.json"
+
+    @property
+    def log(self) -> Path:
+        """`log.txt`: what was said, with times."""
+        return self.path / "log.txt"
+
+    @property
+    def metrics(self) -> Path:
+        """`metrics.csv`: every logged figure."""
+        return self.path / "metrics.csv"
+
+    @property
+    def events(self) -> Path:
+        """`tensorboard/`: the same figures for TensorBoard."""
+        return self.path / "tensorboard"
+
+    def checkpoint(self, name: str) -> Path:
+        """`checkpoints/NAME.ckpt`; names are `last`, `fit`, `raw` and `averaged`."""
+        return self.path / "checkpoints" / f"{name}.ckpt"
+
+
+def create_run_folder(path: Path) -> RunFolder:
+    """Make a run folder; a folder that exists must be empty, since nothing is ever overwritten.
+
+    Raises PlumblineError if it is not empty, is a file, or cannot be written.
+    """
+    folder = RunFolder(path)
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise PlumblineError(
+                f"The output folder {path} exists and is not empty; nothing was overwritten. "
+                f"Give another folder with --out, or go on with the run in it with --out {path} --resume."
+            )
+        folder.checkpoint("last").parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise PlumblineError(
+            f"The output folder {path} cannot be written: {error.strerror}. Give another with --out."
+        ) from error
+    return folder
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that at every instant either the old or the new content is there, on disk."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_record(record: Record, *, folder: RunFolder) -> None:
+    """Write `record.json` and `recipe.json`."""
+    write_text(folder.record, record.model_dump_json(indent=2) + "\n")
+    if not folder.recipe.exists():
+        write_text(folder.recipe, record.recipe.model_dump_json(indent=2) + "\n")
+
+
+def read_record(run: Path) -> Record:
+    """Read the record of a run folder, or a `record.json` by its own path.
+
+    Raises PlumblineError if the folder is no run, or its record is missing, damaged or of another version.
+    """
+    path = run / "record.json" if run.is_dir() else run
+    if not path.is_file():
+        raise PlumblineError(
+            f"{run} is not a run folder: expected a record.json in it, as `plumbline fit` writes."
+        )
+    try:
+        if path.stat().st_size > MAX_RECORD_BYTES:
+            raise PlumblineError(f"{path} is larger than {MAX_RECORD_BYTES:,} bytes: that is no record.")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlumblineError(f"{path} cannot be read: {error.strerror}.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PlumblineError(f"{path} is damaged: it is not JSON ({error}).") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise PlumblineError(f"{path} has schema version {version}; this plumbline reads {SCHEMA_VERSION}.")
+    try:
+        return Record.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise PlumblineError(f"{path} is not a valid record: {place}: {first['msg']}.") from error

@@ -1,0 +1,148 @@
+"""Run folders and records: nothing is overwritten, and what cannot be read says why."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from plumbline.errors import PlumblineError
+from plumbline.recipes import NAMED
+from plumbline.records import (
+    Counts,
+    DatasetPart,
+    DevicePart,
+    Record,
+    RunFolder,
+    ScorePart,
+    create_run_folder,
+    read_record,
+    write_record,
+    write_text,
+)
+
+
+def make_record() -> Record:
+    """Give a record as it stands when a run begins."""
+    recipe = NAMED["resnet18-quick"]()
+    return Record(
+        status="running",
+        title="resnet18-quick",
+        recipe=recipe,
+        digest=recipe.digest,
+        seed=7,
+        command="plumbline fit",
+        started="2026-01-01T00:00:00+00:00",
+        dataset=DatasetPart(
+            name="digits",
+            fingerprint="0" * 64,
+            source="scikit-learn",
+            classes=("0", "1"),
+            counts=Counts(train=1293, validation=144, test=360),
+        ),
+        device=DevicePart(
+            kind="cpu",
+            name="a CPU",
+            count=1,
+            threads=2,
+            precision="fp32",
+            channels_last=True,
+            allocator_tuned=False,
+        ),
+        versions={"torch": "2.15.0"},
+    )
+
+
+def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    """Every field survives the disk, a loss that is not a number too."""
+    lost = ScorePart(
+        phase="fit", weights="raw", split="test", accuracy=0.1, correct=1, count=10, loss=math.nan
+    )
+    record = make_record().model_copy(update={"scores": (lost,)})
+    folder = create_run_folder(tmp_path / "run")
+    write_record(record, folder=folder)
+    back = read_record(folder.path)
+    assert math.isnan(back.scores[0].loss)
+    assert back.model_dump_json() == record.model_dump_json()
+    assert NAMED["resnet18-quick"]().model_dump_json(indent=2) + "\n" == folder.recipe.read_text()
+
+
+def test_a_folder_with_content_is_never_taken(tmp_path: Path) -> None:
+    """An output folder that is not empty is refused, and its content is as it was."""
+    (tmp_path / "mine.txt").write_text("dear")
+    with pytest.raises(PlumblineError, match="not empty; nothing was overwritten"):
+        create_run_folder(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
+    """A file under the wanted name is refused and kept."""
+    path = tmp_path / "file"
+    path.write_text("dear")
+    with pytest.raises(PlumblineError, match="not empty"):
+        create_run_folder(path)
+    assert path.read_text() == "dear"
+
+
+def test_a_place_that_cannot_be_written_is_told_with_its_path() -> None:
+    """A folder that the system refuses is an error a person can mend (also as root)."""
+    with pytest.raises(PlumblineError, match="/proc/nowhere cannot be written"):
+        create_run_folder(Path("/proc/nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "not JSON"),
+        ('{"schema_version": 2}', "schema version 2"),
+        ("[]", "schema version None"),
+        ('{"schema_version": 1}', "not a valid record"),
+    ],
+)
+def test_a_damaged_record_is_told_from_a_missing_one(tmp_path: Path, text: str, told: str) -> None:
+    """A record that cannot be believed is refused with its path."""
+    (tmp_path / "record.json").write_text(text)
+    with pytest.raises(PlumblineError, match=told):
+        read_record(tmp_path)
+
+
+def test_a_folder_without_a_record_is_no_run(tmp_path: Path) -> None:
+    """The error says what was expected in a run folder."""
+    with pytest.raises(PlumblineError, match="is not a run folder"):
+        read_record(tmp_path)
+
+
+def test_a_failed_write_leaves_the_old_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the new file cannot be put in place, the old one is whole and no litter is left."""
+    path = tmp_path / "record.json"
+    write_text(path, "old")
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="No space"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_every_field_of_a_record_is_documented() -> None:
+    """docs/record.md names each field of the schema."""
+    text = (Path(__file__).parents[2] / "docs" / "record.md").read_text(encoding="utf-8")
+    schema = Record.model_json_schema()
+    parts = [schema, *(part for name, part in schema["$defs"].items() if name.endswith(("Part", "Counts")))]
+    missing = [name for part in parts for name in part["properties"] if f"`{name}`" not in text]
+    assert missing == []
+
+
+def test_a_record_says_which_schema_it_has() -> None:
+    """The version stands in the file, so that a later reader can tell."""
+    assert json.loads(make_record().model_dump_json())["schema_version"] == 1
+
+
+def test_checkpoints_lie_in_a_folder_of_their_own() -> None:
+    """The four checkpoints have fixed places."""
+    assert RunFolder(Path("run")).checkpoint("averaged") == Path("run/checkpoints/averaged.ckpt")
