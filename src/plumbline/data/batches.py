@@ -1,0 +1,155 @@
+"""Turn a split into batches, on the device where it lies.
+
+Any `lightning.Trainer` takes these as dataloaders: they are iterable, have a length, tell their position
+(`state_dict`) and learn the epoch through `sampler.set_epoch`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+from plumbline.errors import PlumblineError
+from plumbline.streams import stream_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from plumbline.data.images import ImageSet
+
+    Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+    Finish = Callable[[torch.Tensor, int], torch.Tensor]
+
+
+class EpochSampler:
+    """Holds the epoch of a stream; Lightning looks for `sampler.set_epoch` on a dataloader."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next pass belongs to, from 0."""
+        self.epoch = epoch
+
+
+class BatchStream:
+    """Shuffled, augmented training batches: (images as `finish` gives them, int64 labels).
+
+    The order of an epoch comes from the stream "order" at that epoch, the augmentation of a batch from
+    "augment" at (epoch, batch); nothing else is remembered, so a resumed pass goes on exactly where it
+    stopped.
+
+    `augment` takes uint8 (N, 3, H, W) and a CPU generator, `finish` takes what it gives and the epoch.
+    `batch_size` counts the images of all `world_size` processes together; this one, `rank`, gets its
+    contiguous share of every batch, augmented exactly as in a run of one process. The last, smaller batch is
+    kept unless `drop_last`. `first_epoch` is added to every epoch, so that a second training phase need not
+    repeat the first one's draws.
+    """
+
+    def __init__(
+        self,
+        split: ImageSet,
+        *,
+        batch_size: int,
+        seed: int,
+        augment: Augment,
+        finish: Finish,
+        drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        first_epoch: int = 0,
+    ) -> None:
+        check_batch_size(batch_size, count=len(split), split="training")
+        last = len(split) % batch_size or batch_size
+        if min(batch_size, batch_size if drop_last else last) < world_size:
+            raise PlumblineError(
+                f"expected an image for each of {world_size} processes in a batch, got a last one of {last} "
+                f"({len(split):,} images in batches of {batch_size}); choose another batch size"
+            )
+        self.split = split
+        self.batch_size = batch_size
+        self.seed = seed
+        self.sampler = EpochSampler()
+        self._augment = augment
+        self._finish = finish
+        self._share = (rank, world_size)
+        self._first_epoch = first_epoch
+        self._length = len(split) // batch_size if drop_last else math.ceil(len(split) / batch_size)
+        self._position = 0
+        self._resume_at: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return self._length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next pass belongs to, from 0."""
+        self.sampler.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, int]:
+        """Give the epoch and how many of its batches were handed out (0 at its end)."""
+        return {"batch": self._position % self._length, "epoch": self.sampler.epoch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next pass of the epoch in `state` start after the batches counted there."""
+        position = state["batch"]
+        if not 0 <= position < self._length:
+            raise PlumblineError(
+                f"expected a position from 0 to {self._length - 1} in an epoch of {self._length} batches, "
+                f"got {position}: the checkpoint was written with other data or another batch size"
+            )
+        self._position = position
+        self._resume_at = state
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        # A generator: Lightning asks for the iterator before it sets the epoch and loads the position, and
+        # nothing here is read before the first batch is wanted.
+        epoch = self._first_epoch + self.sampler.epoch
+        # The epoch is compared because a pass that was cut short (`limit_train_batches`) is over all the
+        # same.
+        resume, self._resume_at = self._resume_at, {}
+        start = resume.get("batch", 0) if resume.get("epoch", self.sampler.epoch) == self.sampler.epoch else 0
+        order = torch.randperm(len(self.split), generator=stream_generator(self.seed, "order", epoch))
+        for batch in range(start, self._length):
+            made = self._make(order, epoch=epoch, batch=batch)
+            self._position = batch + 1
+            yield made
+
+    def _make(self, order: torch.Tensor, *, epoch: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        chosen = self.split.select(order[batch * self.batch_size : (batch + 1) * self.batch_size])
+        # The whole batch is augmented before the share is cut out: each image's draw is that of a single
+        # process.
+        images = self._augment(chosen.images, stream_generator(self.seed, "augment", epoch, batch))
+        rank, world_size = self._share
+        share = slice(len(chosen) * rank // world_size, len(chosen) * (rank + 1) // world_size)
+        return self._finish(images[share], epoch - self._first_epoch), chosen.labels[share]
+
+
+class EvaluationBatches:
+    """A whole split in its own order, the last batch kept: (images as `finish` gives them, int64 labels)."""
+
+    def __init__(
+        self, split: ImageSet, *, batch_size: int, finish: Callable[[torch.Tensor], torch.Tensor]
+    ) -> None:
+        if batch_size < 1:
+            raise PlumblineError(f"expected a batch size of at least 1, got {batch_size}")
+        self.split = split
+        self.batch_size = batch_size
+        self._finish = finish
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.split) / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for start in range(0, len(self.split), self.batch_size):
+            stop = start + self.batch_size
+            yield self._finish(self.split.images[start:stop]), self.split.labels[start:stop]
+
+
+def check_batch_size(batch_size: int, *, count: int, split: str) -> None:
+    """Raise `PlumblineError` unless 1 ≤ batch_size ≤ count."""
+    if not 1 <= batch_size <= count:
+        raise PlumblineError(
+            f"expected a batch size from 1 to the {count:,} {split} images, got {batch_size:,}"
+        )

@@ -1,0 +1,233 @@
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning
+import pytest
+import torch
+from small_cifar import SPEC, real_cifar10, write_shards
+from torch.nn import functional
+from torchvision import transforms
+
+from plumbline.data import load_dataset
+from plumbline.data.catalog import CIFAR10, CIFAR100
+from plumbline.data.images import Dataset
+from plumbline.data.load import load_cifar
+from plumbline.data.modules import CIFAR10DataModule, CIFAR100DataModule, ImageDataModule
+from plumbline.errors import PlumblineError
+
+
+class Linear(lightning.LightningModule):
+    """A model small enough to be no part of the test; remembers the labels that it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(3072, 10)
+        self.seen: list[list[int]] = []
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+        self.seen.append(batch[1].tolist())
+        return functional.cross_entropy(self.layer(batch[0].float().flatten(1)), batch[1])
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
+        self.log("accuracy", (self.layer(batch[0].flatten(1)).argmax(1) == batch[1]).float().mean())
+
+    test_step = validation_step
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=1e-3)
+
+
+class SaveAt(lightning.Callback):
+    """Writes a checkpoint after a given step and stops there."""
+
+    def __init__(self, step: int, *, path: Path) -> None:
+        self._step, self._path = step, path
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: object, **__: object) -> None:
+        if trainer.global_step == self._step:
+            trainer.save_checkpoint(self._path)
+            trainer.should_stop = True
+
+
+def trainer(*callbacks: lightning.Callback) -> lightning.Trainer:
+    return lightning.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_epochs=2,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        callbacks=list(callbacks),
+    )
+
+
+@pytest.fixture(autouse=True)
+def lightning_warnings() -> Iterator[None]:
+    """Lightning 2.6.6 uses a deprecated piece of torch, and advises more workers for any loader."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        yield
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("digits")
+
+
+def test_a_plain_trainer_takes_it(digits: Dataset) -> None:
+    """A plain Trainer trains on all 1,300 images in every epoch, each time in another order, and tests."""
+    data = ImageDataModule(digits, batch_size=128, validation_count=137, seed=7)
+    model, fitting = Linear(), trainer()
+    fitting.fit(model, datamodule=data)
+    assert fitting.global_step == 2 * data.steps_per_epoch == 22
+    assert sum(len(batch) for batch in model.seen) == 2 * 1300
+    assert model.seen[:11] != model.seen[11:]
+    assert 0 <= fitting.test(model, datamodule=data, verbose=False)[0]["accuracy"] <= 1
+
+
+def test_resume_in_the_middle_of_an_epoch(digits: Dataset, tmp_path: Path) -> None:
+    """A run resumed from its 15th step (4 of 11 in its epoch) sees the batches that were left."""
+
+    def data() -> ImageDataModule:
+        return ImageDataModule(digits, batch_size=128, validation_count=137, seed=7)
+
+    whole = Linear()
+    trainer().fit(whole, datamodule=data())
+    stopped = Linear()
+    trainer(SaveAt(15, path=tmp_path / "x.ckpt")).fit(stopped, datamodule=data())
+    resumed = Linear()
+    trainer().fit(resumed, datamodule=data(), ckpt_path=str(tmp_path / "x.ckpt"))
+    assert resumed.seen == whole.seen[15:]
+
+
+def test_train_and_validation_are_apart_and_test_is_the_test_set(digits: Dataset) -> None:
+    """The three splits are disjoint, and the held-out images come out of the training images alone."""
+    data = ImageDataModule(digits, batch_size=64, validation_count=100, seed=3)
+    train, validation, test = (data.image_set(split) for split in ("train", "validation", "test"))
+    assert (len(train), len(validation), len(test)) == (1337, 100, 360)
+    assert torch.equal(test.images, digits.test.images)
+    assert not set(data.splits.train.tolist()) & set(data.splits.validation.tolist())
+    with pytest.raises(PlumblineError, match="got 'val'"):
+        data.image_set("val")
+
+
+def test_batches_are_normalised_and_evaluation_is_plain(digits: Dataset) -> None:
+    """Evaluation batches are the images normalised and nothing else, in the dtype and layout asked for."""
+    data = ImageDataModule(
+        digits,
+        batch_size=64,
+        validation_count=0,
+        seed=3,
+        dtype=torch.bfloat16,
+        channels_last=True,
+        test_size=16,
+    )
+    images, labels = next(iter(data.test_dataloader()))
+    assert images.dtype == torch.bfloat16
+    assert images.shape == (64, 3, 16, 16)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(labels, digits.test.labels[:64])
+    assert data.val_dataloader() == []
+    plain = ImageDataModule(digits, batch_size=64, validation_count=0, seed=3)
+    whole = torch.cat([images for images, _ in plain.evaluation_batches("train")])
+    assert whole.mean() == pytest.approx(0, abs=1e-4)
+    assert whole.std() == pytest.approx(1, abs=1e-3)
+
+
+def test_sizes_follow_the_epochs(digits: Dataset) -> None:
+    """Image sizes share the epochs evenly, and more than one size needs to know how many epochs there are."""
+    data = ImageDataModule(digits, batch_size=64, validation_count=0, seed=3, train_sizes=(16, 32), epochs=4)
+    stream, sizes = data.train_dataloader(), []
+    for epoch in range(4):
+        stream.set_epoch(epoch)
+        sizes.append(next(iter(stream))[0].shape[-1])
+    assert sizes == [16, 16, 32, 32]
+    with pytest.raises(PlumblineError, match="number of epochs that 2 sizes share"):
+        ImageDataModule(digits, batch_size=64, validation_count=0, seed=3, train_sizes=(16, 32))
+
+
+def test_switches_change_the_batches(digits: Dataset) -> None:
+    """Without crop and flip, training batches are the plain images in another order."""
+    data = ImageDataModule(digits, batch_size=1437, validation_count=0, seed=3, crop_padding=0, flip=False)
+    images, labels = next(iter(data.train_dataloader()))
+    plain = data.finish(digits.train.images)
+    assert torch.equal(labels.sort().values, digits.train.labels.sort().values)
+    assert torch.equal(images.sum((1, 2, 3)).sort().values, plain.sum((1, 2, 3)).sort().values)
+    for padding, flip in ((4, False), (0, True)):
+        other = ImageDataModule(
+            digits, batch_size=1437, validation_count=0, seed=3, crop_padding=padding, flip=flip
+        )
+        assert not torch.equal(next(iter(other.train_dataloader()))[0], images)
+
+
+def test_batch_larger_than_the_data(digits: Dataset) -> None:
+    """A batch larger than what is left to train on is refused when the module is made."""
+    with pytest.raises(PlumblineError, match="batch size from 1 to the 1,000 training images"):
+        ImageDataModule(digits, batch_size=1001, validation_count=437, seed=3)
+
+
+class SmallModule(CIFAR10DataModule):
+    spec = SPEC
+
+
+def test_cifar_module_in_place_of_the_old_one(tmp_path: Path) -> None:
+    """lightning-bolts' arguments work by position; transforms get PIL pictures, in two workers."""
+    write_shards(tmp_path)
+    augment = transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.ToTensor()])
+    data = SmallModule(str(tmp_path), 8, 10, 2, 7, augment)
+    model, fitting = Linear(), trainer()
+    fitting.fit(model, datamodule=data)
+    assert (data.num_samples, data.num_classes, data.dims, data.name) == (40, 10, (3, 32, 32), "cifar10")
+    assert [len(batch) for batch in model.seen] == [8] * 10
+    assert model.seen[:5] != model.seen[5:]
+    fitting.test(model, datamodule=data, verbose=False)
+
+
+def test_given_transforms_see_every_picture_once(tmp_path: Path) -> None:
+    """With transforms that change nothing, the DataLoader gives the very images of the split."""
+    write_shards(tmp_path)
+    same = transforms.PILToTensor()
+    data = SmallModule(
+        tmp_path, 16, val_split=0.2, train_transforms=same, val_transforms=same, test_transforms=same
+    )
+    data.prepare_data()
+    data.setup("fit")
+    test = torch.cat([images for images, _ in data.test_dataloader()])
+    assert torch.equal(test, load_cifar(SPEC, data_dir=tmp_path).test.images)
+    assert sum(len(labels) for _, labels in data.val_dataloader()) == 10
+    train = torch.cat([images for images, _ in data.train_dataloader()])
+    assert torch.equal(
+        train.sum((1, 2, 3)).sort().values, data.images.image_set("train").images.sum((1, 2, 3)).sort()[0]
+    )
+
+
+def test_default_transforms_are_the_fast_path(tmp_path: Path) -> None:
+    """default_transforms() does what the fast path does in evaluation, up to the constants' rounding."""
+    write_shards(tmp_path)
+    data = CIFAR10DataModule(seed=1)
+    data._images = ImageDataModule(real_cifar10(), batch_size=8, validation_count=5000, seed=1)
+    by_hand = CIFAR10DataModule(seed=1, test_transforms=data.default_transforms(), batch_size=8)
+    by_hand._images = data._images
+    fast, slow = next(iter(data.test_dataloader())), next(iter(by_hand.test_dataloader()))
+    assert torch.equal(fast[1], slow[1])
+    assert torch.allclose(fast[0], slow[0], atol=2e-3)
+
+
+@pytest.mark.parametrize("val_split", [-1, 50_000, 0.99999, 10.5, -0.1])
+def test_impossible_val_split(val_split: float) -> None:
+    """A validation split that is no number of images is refused when the module is made."""
+    with pytest.raises(PlumblineError, match="expected val_split as a number from 0 to 49,999"):
+        CIFAR10DataModule(val_split=val_split)
+
+
+def test_cifar100_module_knows_its_numbers() -> None:
+    """What a model needs to know is there before any data is."""
+    data = CIFAR100DataModule(val_split=0)
+    assert (data.name, data.num_classes, data.num_samples) == ("cifar100", 100, 50_000)
+    assert data.default_transforms().transforms[1].mean == (0.5071, 0.4865, 0.4409)
+    assert (data.spec, CIFAR10DataModule.spec) == (CIFAR100, CIFAR10)
+    with pytest.raises(PlumblineError, match="call setup"):
+        data.train_dataloader()
