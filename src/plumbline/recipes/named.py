@@ -29,9 +29,9 @@ def resnet18_quick() -> Recipe:
         name="resnet18-quick",
         model=Model(name="resnet18"),
         resolution=Resolution(train=(16,), test=16),
-        batch_size=128,
+        batch_size=64,
         epochs=6,
-        schedule=OneCycle(max_rate=0.1),
+        schedule=OneCycle(max_rate=0.05),
         averaging=Swa(epochs=2, rate=0.01),
     )
 

@@ -1,0 +1,1 @@
+"""The only home of the Lightning Trainer: build, classifier, averaging, checkpoints, run."""

@@ -1,0 +1,66 @@
+"""Thin hooks between the Trainer and the run: seeding, saving, stopping."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from plumbline.records import PhaseName
+from plumbline.streams import stream_seed
+
+if TYPE_CHECKING:
+    from plumbline.training.interrupts import StopFlag
+
+
+class SeedEachStep(Callback):
+    """Make what layers such as dropout draw a pure function of (seed, step), so that a resume repeats it."""
+
+    def __init__(self, seed: int, *, first_step: int) -> None:
+        self._seed, self._first_step = seed, first_step
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401, ARG002
+        """Seed torch for this step."""
+        torch.manual_seed(stream_seed(self._seed, "layers", self._first_step + trainer.global_step))
+
+
+class KeepLast(Callback):
+    """Save `last` after every epoch, every few minutes within one, and when a stop was asked for.
+
+    After the last batch of an epoch it waits for the epoch's end: a checkpoint from between the two makes
+    Lightning leave out the epoch's validation and end when it resumes (lightning 2.6.6, seen).
+    """
+
+    def __init__(self, path: Path, *, phase: PhaseName, stop: StopFlag, every_seconds: float = 300.0) -> None:
+        self._path, self._phase, self._stop, self._every = path, phase, stop, every_seconds
+        self._saved_at = perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401, ARG002
+        """Save if it is time, or if the run has to stop here."""
+        if trainer.is_last_batch:
+            return
+        stopping = self._stop.signal_number is not None
+        if stopping or perf_counter() - self._saved_at > self._every:
+            self._save(trainer)
+        self._stop.raise_if_set()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Save what the epoch gave."""
+        self._save(trainer)
+        self._stop.raise_if_set()
+
+    def on_save_checkpoint(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Say in the file which phase it belongs to."""
+        checkpoint["plumbline_phase"] = self._phase
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self._path, weights_only=False)
+        self._saved_at = perf_counter()

@@ -1,0 +1,92 @@
+"""What a phase of training tells while it runs: figures, epochs, a progress bar, one line an epoch."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from plumbline.records import EpochPart, PhaseName
+from plumbline.training.classifier import ImageClassifier, logs_at
+
+if TYPE_CHECKING:
+    from plumbline.progress import Progress, Task
+    from plumbline.training.figures import Figures
+    from plumbline.training.journal import Journal
+
+_STEP_FIGURES = ("train/loss", "train/accuracy", "train/rate")
+
+
+class Chronicle(Callback):
+    """Tells journal, figures and watcher what happens.
+
+    It stands before `KeepLast` among the callbacks: what a checkpoint has behind it is on disk first.
+    """
+
+    def __init__(
+        self, journal: Journal, *, figures: Figures, phase: PhaseName, epochs: int, progress: Progress
+    ) -> None:
+        self._journal, self._figures = journal, figures
+        self._phase, self._epochs, self._progress = phase, epochs, progress
+        self._open = ExitStack()
+        self._task: Task | None = None
+        self._epoch_began = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Open the bar at the step where training starts or goes on."""
+        total = int(trainer.num_training_batches) * self._epochs
+        bar = self._progress.task(self._phase, total=total, unit="steps", done=trainer.global_step)
+        self._task = self._open.enter_context(bar)
+        self._open.callback(self._figures.close)
+        self._epoch_began = perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401, ARG002
+        """Move the bar on, and write the step's figures at the logging interval."""
+        assert self._task is not None  # noqa: S101
+        if logs_at(trainer, step=trainer.global_step):
+            figures = {name: float(trainer.callback_metrics[name]) for name in _STEP_FIGURES}
+            self._figures.write(figures, step=trainer.global_step)
+            self._task.note(f"loss {figures['train/loss']:.3f}")
+        self._task.advance()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the epoch down."""
+        assert isinstance(pl_module, ImageClassifier)  # noqa: S101
+        train = pl_module.means("train")  # the module logs them only after its callbacks were called
+        validation = {name: float(trainer.callback_metrics[f"val/{name}"]) for name in train}
+        epoch = EpochPart(
+            phase=self._phase,
+            epoch=trainer.current_epoch,
+            train_loss=train["loss"],
+            train_accuracy=train["accuracy"],
+            validation_loss=validation["loss"],
+            validation_accuracy=validation["accuracy"],
+            rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
+            seconds=perf_counter() - self._epoch_began,
+        )
+        self._epoch_began = perf_counter()
+        figures = {f"train/{name}_epoch": value for name, value in train.items()}
+        figures |= {f"val/{name}": value for name, value in validation.items()}
+        self._figures.write(figures, step=trainer.global_step)
+        self._journal.add_epoch(epoch)
+        self._progress.say(
+            f"{self._phase} {epoch.epoch + 1}/{self._epochs}  "
+            f"train loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:.2%}  "
+            f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}  "
+            f"{epoch.seconds:.1f} s"
+        )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Close the bar and the figures."""
+        self._open.close()
+
+    def on_exception(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        exception: BaseException,  # noqa: ARG002
+    ) -> None:
+        """Close the bar and the figures."""
+        self._open.close()

@@ -1,0 +1,183 @@
+"""The Lightning module: a network, its loss, its figures. Usable with any `lightning.Trainer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from plumbline.errors import PlumblineError
+from plumbline.models import create_model
+from plumbline.optim import OptimizerFactory, SgdOneCycle
+
+Stage = Literal["train", "val", "test"]
+
+
+@dataclass
+class Totals:
+    """Sums over the images of one pass; they stay on the device, so that no step waits for a figure."""
+
+    loss: Tensor
+    correct: Tensor
+    count: int = 0
+
+    @classmethod
+    def zero(cls, device: torch.device) -> Totals:
+        """Start a pass. The loss is summed in float64 where the device has it (Apple's MPS has not)."""
+        wide = torch.float32 if device.type == "mps" else torch.float64
+        return cls(
+            torch.zeros((), dtype=wide, device=device), torch.zeros((), dtype=torch.int64, device=device)
+        )
+
+    def add(self, logits: Tensor, labels: Tensor, *, mean_loss: Tensor) -> None:
+        """Take in one batch: logits (N, C), labels (N,), and the mean of their losses."""
+        self.loss += mean_loss.detach() * len(labels)
+        self.correct += (logits.detach().argmax(1) == labels).sum()
+        self.count += len(labels)
+
+    def means(self) -> dict[str, Tensor]:
+        """Give loss and accuracy per image."""
+        return {"loss": self.loss / self.count, "accuracy": self.correct / self.count}
+
+
+def logs_at(trainer: Trainer, *, step: int) -> bool:
+    """Tell whether the Trainer logs the figures of this step, counted from 1."""
+    every: int = getattr(trainer, "log_every_n_steps", 0)  # set at run time, so not in the class
+    return every > 0 and step % every == 0
+
+
+class ImageClassifier(LightningModule):
+    """Train, validate and test a network on batches of (images (N, 3, H, W), labels (N,)).
+
+    It logs `train/loss`, `train/accuracy` and `train/rate` at the Trainer's logging interval; means over the
+    epoch's training images as `train/loss_epoch` and `train/accuracy_epoch`; `val/loss`, `val/accuracy`,
+    `test/loss` and `test/accuracy` over all images, each image counted once.
+    """
+
+    def __init__(
+        self,
+        model: str | nn.Module = "resnet18",
+        *,
+        num_classes: int = 10,
+        model_name: str | None = None,
+        label_smoothing: float = 0.0,
+        optimization: OptimizerFactory | None = None,
+        total_steps: int | None = None,
+    ) -> None:
+        """Take a model's name, or a module of one's own.
+
+        With a name, `ImageClassifier.load_from_checkpoint(path)` needs nothing else; with a module it needs
+        `model=` again, or `model_name` here, if it came from `create_model`. `optimization` is SGD with
+        one-cycle to 0.1 unless given; `total_steps` is asked of the Trainer unless given.
+        """
+        super().__init__()
+        name = model if isinstance(model, str) else model_name
+        named = {} if name is None else {"model": name}
+        self.save_hyperparameters(named | {"num_classes": num_classes, "label_smoothing": label_smoothing})
+        self.model = create_model(model, num_classes=num_classes) if isinstance(model, str) else model
+        self.label_smoothing = label_smoothing
+        self.optimization = optimization or SgdOneCycle()
+        self.total_steps = total_steps
+        self._totals: dict[Stage, Totals] = {}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give logits (N, num_classes) of normalised images (N, 3, H, W)."""
+        logits: Tensor = self.model(images)
+        return logits
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build the optimizer, and the schedule over all steps of this `fit`."""
+        total = (
+            self.total_steps if self.total_steps is not None else int(self.trainer.estimated_stepping_batches)
+        )
+        built = self.optimization(self.model, total_steps=total)
+        if built.scheduler is None:
+            return built.optimizer
+        return {
+            "optimizer": built.optimizer,
+            "lr_scheduler": {"scheduler": built.scheduler, "interval": "step"},
+        }
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Give the mean loss of one batch."""
+        images, labels = batch
+        logits = self(images)
+        loss = cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        self._stage("train").add(logits, labels, mean_loss=loss)
+        if self._logs_this_step():
+            self._check_finite(loss)
+            accuracy = (logits.detach().argmax(1) == labels).float().mean()
+            self.log_dict({"train/loss": loss, "train/accuracy": accuracy, "train/rate": self._rate()})
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the sums anew; Lightning does not call this where an epoch is resumed in its middle."""
+        self._totals.pop("train", None)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
+        """Take one batch into the validation figures."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
+        """Take one batch into the test figures."""
+        self._evaluate("test", batch)
+
+    def means(self, stage: Stage) -> dict[str, float]:
+        """Give loss and accuracy over the images seen so far in a pass that is under way."""
+        return {name: float(value) for name, value in self._totals[stage].means().items()}
+
+    def on_train_epoch_end(self) -> None:
+        """Log the means over the epoch's training images."""
+        self.log_dict({f"train/{name}_epoch": value for name, value in self._finish("train").items()})
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation figures."""
+        self.log_dict({f"val/{name}": value for name, value in self._finish("val").items()}, prog_bar=True)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test figures."""
+        self.log_dict({f"test/{name}": value for name, value in self._finish("test").items()})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the sums of an epoch that is under way, so that a resumed epoch reports all of its images."""
+        totals = self._totals.get("train")
+        if totals is not None:
+            checkpoint["plumbline_totals"] = vars(totals)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with those sums."""
+        kept = checkpoint.get("plumbline_totals")
+        if kept is not None:
+            self._totals["train"] = Totals(**kept)
+
+    def _evaluate(self, stage: Stage, batch: tuple[Tensor, Tensor]) -> None:
+        images, labels = batch
+        logits = self(images).float()
+        self._stage(stage).add(logits, labels, mean_loss=cross_entropy(logits, labels))
+
+    def _stage(self, stage: Stage) -> Totals:
+        totals = self._totals.setdefault(stage, Totals.zero(self.device))
+        if totals.loss.device != self.device:  # read from a checkpoint
+            totals.loss, totals.correct = totals.loss.to(self.device), totals.correct.to(self.device)
+        return totals
+
+    def _finish(self, stage: Stage) -> dict[str, Tensor]:
+        return {name: value.float() for name, value in self._totals.pop(stage).means().items()}
+
+    def _logs_this_step(self) -> bool:
+        return logs_at(self.trainer, step=self.global_step + 1)
+
+    def _rate(self) -> float:
+        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    def _check_finite(self, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise PlumblineError(
+                f"The training loss is {loss.item()} at step {self.global_step} (rate {self._rate():.3g}). "
+                "Try a smaller rate (--set schedule.max_rate=…) or --precision fp32."
+            )

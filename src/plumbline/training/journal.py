@@ -1,0 +1,115 @@
+"""The run's record as it grows: held by one object, written to disk at every change."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from time import perf_counter
+from typing import Any, Literal
+
+import torch
+
+from plumbline.records import (
+    EpochPart,
+    PhaseName,
+    PhasePart,
+    Record,
+    RunFolder,
+    ScorePart,
+    TimingPart,
+    write_record,
+)
+
+Span = Literal["setup_seconds", "training_seconds", "averaging_seconds", "scoring_seconds"]
+_PACKAGES = ("plumbline", "torch", "torchvision", "lightning", "numpy")
+
+
+class Journal:
+    """Keeps the record. Only the first process of several writes it."""
+
+    def __init__(self, record: Record, *, folder: RunFolder, writes: bool = True) -> None:
+        self.record = record
+        self.folder = folder
+        self._writes = writes
+        self._clock = perf_counter()
+        self._span: Span | None = None
+
+    def write(self, **changes: Any) -> None:  # noqa: ANN401
+        """Change fields of the record, and write it with the time and memory used so far."""
+        changes |= {"timing": self._timing_now(), "peak_memory_bytes": peak_memory_bytes()}
+        self.record = self.record.model_copy(update=changes)
+        if self._writes:
+            write_record(self.record, folder=self.folder)
+
+    @contextmanager
+    def timed(self, span: Span) -> Iterator[None]:
+        """Count the seconds spent inside to one of the timings, at every write, so that a kill loses few."""
+        self.write()
+        self._span = span
+        try:
+            yield
+        finally:
+            self.write()
+            self._span = None
+
+    def _timing_now(self) -> TimingPart:
+        timing, clock = self.record.timing, perf_counter()
+        passed, self._clock = clock - self._clock, clock
+        seconds = {"total_seconds": (timing.total_seconds or 0.0) + passed}
+        if self._span is not None:
+            seconds[self._span] = (getattr(timing, self._span) or 0.0) + passed
+        return timing.model_copy(update=seconds | {"images_per_second": self._images_per_second()})
+
+    def _images_per_second(self) -> float | None:
+        epochs = self.record.epochs
+        if not epochs:
+            return None
+        return len(epochs) * self.record.dataset.counts.train / sum(epoch.seconds for epoch in epochs)
+
+    def phase(self, name: PhaseName) -> PhasePart | None:
+        """Give what is known of a phase."""
+        return next((phase for phase in self.record.phases if phase.name == name), None)
+
+    def put_phase(self, phase: PhasePart) -> None:
+        """Add a phase or replace what was known of it."""
+        others = tuple(known for known in self.record.phases if known.name != phase.name)
+        self.write(phases=(*others, phase))
+
+    def add_epoch(self, epoch: EpochPart) -> None:
+        """Add one epoch's figures; an epoch that is trained again after a resume replaces the lost one."""
+        kept = [
+            known for known in self.record.epochs if (known.phase, known.epoch) != (epoch.phase, epoch.epoch)
+        ]
+        self.write(epochs=(*kept, epoch))
+
+    def add_score(self, score: ScorePart) -> None:
+        """Add a score, or replace the same one."""
+        key = (score.phase, score.weights, score.split)
+        kept = [known for known in self.record.scores if (known.phase, known.weights, known.split) != key]
+        self.write(scores=(*kept, score))
+
+
+def now() -> str:
+    """Give the time of day as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Give what the figures may depend on."""
+    return {name: version(name) for name in _PACKAGES} | {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def peak_memory_bytes() -> int:
+    """Give the most memory this process has used: on the CUDA device if there is one in use, else in RAM."""
+    if torch.cuda.is_available() and torch.cuda.memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,51 @@
+"""Weights on disk: files that Lightning's `load_from_checkpoint` reads, and that need no other file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning
+
+from plumbline.data import Dataset
+from plumbline.errors import PlumblineError
+from plumbline.training.checkpoints import read_checkpoint, write_checkpoint
+from plumbline.training.classifier import ImageClassifier
+
+
+def save_weights(classifier: ImageClassifier, *, dataset: Dataset, path: Path) -> None:
+    """Write the weights with the class names and the normalisation that belong to them."""
+    content = {
+        "pytorch-lightning_version": lightning.__version__,
+        "hyper_parameters": dict(classifier.hparams),
+        "state_dict": {name: tensor.detach().cpu() for name, tensor in classifier.state_dict().items()},
+        "plumbline": {
+            "dataset": dataset.name,
+            "classes": list(dataset.classes),
+            "mean": list(dataset.mean),
+            "std": list(dataset.std),
+        },
+    }
+    write_checkpoint(content, path=path)
+
+
+def load_weights(classifier: ImageClassifier, path: Path) -> None:
+    """Put the weights of a file into a classifier of the same shape."""
+    state = read_checkpoint(path).get("state_dict", {})
+    try:
+        classifier.load_state_dict(state)
+    except RuntimeError as error:
+        raise PlumblineError(f"The weights in {path} do not fit this model: {str(error)[:300]}") from error
+
+
+def load_classifier(path: Path) -> ImageClassifier:
+    """Make the classifier that a file of `save_weights` holds, in evaluation mode, on the CPU."""
+    content = read_checkpoint(path)
+    settings = content.get("hyper_parameters", {})
+    unknown = set(settings) - {"model", "num_classes", "label_smoothing"}
+    if "model" not in settings or unknown:
+        raise PlumblineError(
+            f"{path} holds no weights of a plumbline run: expected a model's name and classes."
+        )
+    classifier = ImageClassifier(**settings)
+    load_weights(classifier, path)
+    return classifier.eval()

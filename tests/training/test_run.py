@@ -1,0 +1,243 @@
+"""A whole run on a few real digits: what it leaves behind, and that a seed says everything about it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from plumbline.data import Dataset, load_dataset
+from plumbline.evaluation import predict, score
+from plumbline.recipes import NAMED, Recipe, apply_settings
+from plumbline.records import Record, RunFolder, create_run_folder, read_record
+from plumbline.training.averaging import refresh_batch_norm
+from plumbline.training.build import build_phase
+from plumbline.training.checkpoints import read_checkpoint
+from plumbline.training.classifier import ImageClassifier
+from plumbline.training.device import choose_compute
+from plumbline.training.interrupts import StopRequested
+from plumbline.training.request import Request
+from plumbline.training.run import Run
+from plumbline.training.weights import load_classifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from plumbline.progress import Task
+
+STEPS_PER_EPOCH = 3
+
+
+@pytest.fixture(scope="module")
+def few_digits() -> Dataset:
+    """Give 100 training and 40 test images."""
+    digits = load_dataset("digits")
+    return replace(
+        digits,
+        train=digits.train.select(torch.arange(100)),
+        test=digits.test.select(torch.arange(40)),
+    )
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Recipe:
+    """Give a recipe that trains in a second: a small network, two epochs and two of averaging."""
+    settings = {
+        "model.name": "shufflenet_v2_x0_5",
+        "batch_size": 32,
+        "epochs": 2,
+        "averaging.epochs": 2,
+        "validation_fraction": 0.2,
+    }
+    return apply_settings(NAMED["resnet18-quick"](), settings)
+
+
+def ask(recipe: Recipe, dataset: Dataset, *, seed: int = 7) -> Request:
+    """Ask for a run on the CPU."""
+    return Request(
+        recipe=recipe, dataset=dataset, seed=seed, compute=choose_compute("cpu"), command="plumbline fit"
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(few_digits: Dataset, tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Run it once, without interruption."""
+    folder = create_run_folder(tmp_path_factory.mktemp("runs") / "whole")
+    Run.start(ask(tiny, few_digits), folder=folder).execute()
+    return folder
+
+
+def test_a_run_leaves_everything_that_explains_it(finished: RunFolder, tiny: Recipe) -> None:
+    """Record, recipe, checkpoints, TensorBoard events and figures are there, and the record is complete."""
+    record = read_record(finished.path)
+    assert record.status == "finished"
+    assert record.recipe == tiny
+    assert [(s.phase, s.weights, s.split) for s in record.scores] == [
+        ("fit", "raw", "validation"),
+        ("fit", "raw", "test"),
+        ("average", "raw", "validation"),
+        ("average", "raw", "test"),
+        ("average", "averaged", "validation"),
+        ("average", "averaged", "test"),
+    ]
+    assert {s.count for s in record.scores if s.split == "test"} == {40}
+    assert record.dataset.counts.model_dump() == {"train": 80, "validation": 20, "test": 40}
+    assert [(e.phase, e.epoch) for e in record.epochs] == [
+        ("fit", 0),
+        ("fit", 1),
+        ("average", 0),
+        ("average", 1),
+    ]
+    assert all(phase.finished and phase.steps == 2 * STEPS_PER_EPOCH for phase in record.phases)
+    assert record.timing.training_seconds is not None
+    assert record.peak_memory_bytes is not None
+    assert any(finished.events.iterdir())
+    names = {path.stem for path in finished.checkpoint("last").parent.iterdir()}
+    assert names == {"fit", "raw", "averaged", "last"}
+
+
+def test_figures_of_both_phases_stand_on_one_step_axis(finished: RunFolder) -> None:
+    """The second phase goes on where the first ended, and the rate of its steps is the constant one."""
+    rows = [line.split(",") for line in finished.metrics.read_text().splitlines()[1:]]
+    rates = {int(step): float(value) for step, name, value in rows if name == "train/rate"}
+    assert sorted(rates) == list(range(1, 4 * STEPS_PER_EPOCH + 1))
+    assert rates[2 * STEPS_PER_EPOCH] == pytest.approx(0.05 / 25 / 1e4)
+    assert [rates[step] for step in range(2 * STEPS_PER_EPOCH + 1, 4 * STEPS_PER_EPOCH + 1)] == pytest.approx(
+        [0.01] * 6
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "phase", "weights"),
+    [("fit", "fit", "raw"), ("raw", "average", "raw"), ("averaged", "average", "averaged")],
+)
+def test_saved_weights_score_what_the_record_says(
+    finished: RunFolder, few_digits: Dataset, tiny: Recipe, name: str, phase: str, weights: str
+) -> None:
+    """Each file reloads alone, through plumbline and through Lightning, to the very score of the record."""
+    record = read_record(finished.path)
+    (expected,) = [s for s in record.scores if (s.phase, s.weights, s.split) == (phase, weights, "test")]
+    built = build_phase(tiny, phase="fit", dataset=few_digits, seed=7, compute=choose_compute("cpu"))
+    path = finished.checkpoint(name)
+    for classifier in (load_classifier(path), ImageClassifier.load_from_checkpoint(path)):
+        again = classifier.to(memory_format=torch.channels_last)
+        result = score(predict(again, batches=built.data.evaluation_batches("test")))
+        assert (result.correct, result.count) == (expected.correct, expected.count)
+        assert result.loss == pytest.approx(expected.loss, rel=1e-6)
+
+
+def test_batchnorm_of_the_averaged_checkpoint_is_that_of_the_averaged_weights(
+    finished: RunFolder, few_digits: Dataset, tiny: Recipe
+) -> None:
+    """Refreshing the reloaded average on the same batches changes nothing; the raw statistics are others."""
+    built = build_phase(tiny, phase="average", dataset=few_digits, seed=7, compute=choose_compute("cpu"))
+    classifier = load_classifier(finished.checkpoint("averaged")).to(memory_format=torch.channels_last)
+    before = classifier.model.state_dict()["conv1.1.running_mean"].clone()
+    batches = built.data.train_batches()
+    batches.set_epoch(2)
+    refresh_batch_norm(classifier, batches=batches)
+    assert torch.equal(classifier.model.state_dict()["conv1.1.running_mean"], before)
+    raw = load_classifier(finished.checkpoint("raw")).model.state_dict()["conv1.1.running_mean"]
+    assert not torch.equal(raw, before)
+
+
+def same_weights(one: RunFolder, other: RunFolder, name: str) -> bool:
+    """Tell whether two runs ended on the same bits."""
+    first, second = (read_checkpoint(folder.checkpoint(name))["state_dict"] for folder in (one, other))
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(
+    finished: RunFolder, few_digits: Dataset, tiny: Recipe, tmp_path: Path
+) -> None:
+    """All weights, raw and averaged, are equal to the bit for one seed, and differ for two."""
+    again, other = create_run_folder(tmp_path / "again"), create_run_folder(tmp_path / "other")
+    Run.start(ask(tiny, few_digits), folder=again).execute()
+    Run.start(ask(tiny, few_digits, seed=8), folder=other).execute()
+    for name in ("fit", "raw", "averaged"):
+        assert same_weights(finished, again, name)
+        assert not same_weights(finished, other, name)
+
+
+class StopsAt:
+    """A watcher who presses Ctrl-C after a number of training steps."""
+
+    def __init__(self, step: int) -> None:
+        self._left = step
+
+    @contextmanager
+    def task(self, title: str, *, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:  # noqa: ARG002
+        """Watch a task; only training steps are counted."""
+        self._training = title in {"fit", "average"}
+        yield self
+
+    def advance(self, amount: int = 1) -> None:
+        """Count, and press when it is time."""
+        if not self._training:
+            return
+        self._left -= amount
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def note(self, text: str) -> None:
+        """Do nothing."""
+
+    def say(self, text: str) -> None:
+        """Do nothing."""
+
+
+def figures_of(record: Record) -> list[dict[str, Any]]:
+    """Give everything in a record that must not depend on interruptions."""
+    return [part.model_dump(exclude={"seconds"}) for part in (*record.epochs, *record.scores)]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [1, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2, 2 * STEPS_PER_EPOCH, 3 * STEPS_PER_EPOCH - 1],
+    ids=["first step", "end of epoch", "mid-epoch", "end of phase", "while averaging"],
+)
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
+    finished: RunFolder, few_digits: Dataset, tiny: Recipe, tmp_path: Path, step: int
+) -> None:
+    """Ctrl-C at any step, then --resume: weights, averages, figures and scores are equal to the bit."""
+    folder = create_run_folder(tmp_path / "stopped")
+    with pytest.raises(StopRequested) as stopped:
+        Run.start(ask(tiny, few_digits), folder=folder, progress=StopsAt(step)).execute()
+    assert stopped.value.exit_code == 130
+    record = read_record(folder.path)
+    assert record.status == "interrupted"
+    Run.resume(ask(tiny, few_digits), record=record, folder=folder).execute()
+    for name in ("fit", "raw", "averaged"):
+        assert same_weights(finished, folder, name)
+    resumed = read_record(folder.path)
+    assert len(resumed.resumed) == 1
+    assert figures_of(resumed) == figures_of(read_record(finished.path))
+    assert folder.metrics.read_text() == finished.metrics.read_text()
+
+
+def test_an_added_evaluation_does_not_change_training(few_digits: Dataset, tiny: Recipe) -> None:
+    """Weights after an epoch are the same bits with validation after every batch and without any."""
+    weights = []
+    for limit in (0, None):
+        built = build_phase(tiny, phase="fit", dataset=few_digits, seed=7, compute=choose_compute("cpu"))
+        trainer = Trainer(
+            accelerator="cpu",
+            max_epochs=1,
+            limit_val_batches=limit,
+            val_check_interval=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(built.classifier, datamodule=built.data)
+        weights.append(built.classifier.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
