@@ -1,0 +1,178 @@
+"""What a person sees: bars on a terminal, plain lines elsewhere; results on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from plumbline.progress import Progress, Task
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichBars
+    from rich.progress import TaskID
+
+_LINE_EVERY_SECONDS = 30.0
+
+
+def make_progress() -> Progress:
+    """Give bars if stderr is a terminal, else lines."""
+    return BarProgress() if sys.stderr.isatty() else LineProgress()
+
+
+class BarProgress:
+    """Bars with the time left, and lines that stay above them."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console: Console = Console(stderr=True, highlight=False)
+        self._bars: RichBars | None = None
+
+    @contextmanager
+    def task(self, title: str, *, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
+        """Show a bar until the work inside is done; work inside of it gets a bar below."""
+        outer = self._bars
+        bars = outer or self._new_bars()
+        if outer is None:
+            bars.start()
+            self._bars = bars
+        task = bars.add_task(
+            title, total=total, completed=done, note="", amount=_amount(done, total=total, unit=unit)
+        )
+        try:
+            yield _Bar(bars, task, unit=unit)
+        finally:
+            bars.remove_task(task)
+            if outer is None:
+                bars.stop()
+                self._bars = None
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def _new_bars(self) -> RichBars:
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichBars
+
+        return RichBars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[amount]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+        )
+
+
+class _Bar:
+    def __init__(self, bars: RichBars, task: TaskID, *, unit: str) -> None:
+        self._bars, self._task, self._unit = bars, task, unit
+
+    def advance(self, amount: int = 1) -> None:
+        """Move the bar on."""
+        self._bars.advance(self._task, amount)
+        task = self._bars.tasks[self._bars.task_ids.index(self._task)]
+        total = None if task.total is None else int(task.total)
+        self._bars.update(self._task, amount=_amount(int(task.completed), total=total, unit=self._unit))
+
+    def note(self, text: str) -> None:
+        """Put text behind the bar."""
+        self._bars.update(self._task, note=text)
+
+
+class LineProgress:
+    """One line now and then, for logs and pipes."""
+
+    @contextmanager
+    def task(self, title: str, *, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
+        """Say every half minute how far the work inside is."""
+        yield _Lines(self, title, total=total, unit=unit, done=done)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+class _Lines:
+    def __init__(
+        self, progress: LineProgress, title: str, *, total: int | None, unit: str, done: int
+    ) -> None:
+        self._progress, self._title, self._total, self._unit = progress, title, total, unit
+        self._start = self._done = done
+        self._began = self._said = monotonic()
+        self._note = ""
+
+    def advance(self, amount: int = 1) -> None:
+        """Say how far it is, if half a minute has passed."""
+        self._done += amount
+        if monotonic() - self._said < _LINE_EVERY_SECONDS:
+            return
+        self._said = monotonic()
+        done = _amount(self._done, total=self._total, unit=self._unit)
+        self._progress.say(f"{self._title}: {done}{self._left()} {self._note}".rstrip())
+
+    def note(self, text: str) -> None:
+        """Keep text for the next line."""
+        self._note = text
+
+    def _left(self) -> str:
+        if not self._total or self._done <= self._start:
+            return ""
+        rate = (self._done - self._start) / (monotonic() - self._began)
+        return f", {in_words((self._total - self._done) / rate)} left"
+
+
+def log_warnings(file: Path) -> None:
+    """Put the warnings of libraries into a file: they speak to developers."""
+
+    def write(message: Warning | str, category: type[Warning], origin: str, line: int, *_: object, **__: object) -> None:
+        with file.open("a", encoding="utf-8") as log:
+            log.write(f"{category.__name__} ({origin}:{line}): {message}\n")
+
+    warnings.showwarning = write
+
+
+class LoggedProgress:
+    """Pass everything on, and keep what is said in a file with the time of day."""
+
+    def __init__(self, progress: Progress, *, file: Path) -> None:
+        self._progress, self._file = progress, file
+        self.task = progress.task
+
+    def say(self, text: str) -> None:
+        """Print a line and keep it."""
+        self._progress.say(text)
+        stamp = datetime.now().astimezone().isoformat(timespec="seconds")
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{stamp}  {line}\n" for line in text.splitlines()))
+
+
+def _amount(done: int, *, total: int | None, unit: str) -> str:
+    if unit == "bytes":
+        return _amount(done // 2**20, total=total // 2**20 if total else None, unit="MiB")
+    return f"{done:,}/{total:,} {unit}" if total else f"{done:,} {unit}"
+
+
+def in_words(seconds: float) -> str:
+    """Give a duration as a person would say it.
+
+    >>> in_words(42.4), in_words(312), in_words(7260)
+    ('42 s', '5 min 12 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

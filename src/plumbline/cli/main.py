@@ -1,0 +1,81 @@
+"""The entry point: commands, and what a person is told when one fails.
+
+Exit codes: 0 done; 1 an error in plumbline itself; 2 something the user can mend (input, data, device, disk);
+130 stopped by Ctrl-C; 143 stopped by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from plumbline.cli import data, fit, models, recipes, test
+from plumbline.errors import PlumblineError
+
+OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="plumbline",
+    help="Image-classification baselines that people can trust, fast.",
+    epilog="Exit codes: 0 done, 1 an error in plumbline, 2 something to mend in what was asked or in the "
+    "machine, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("fit")(fit.fit)
+app.command("test")(test.test)
+app.command("recipes")(recipes.recipes)
+app.command("models")(models.models)
+app.add_typer(data.app, name="data")
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks. Accepted anywhere.")] = False,  # noqa: FBT002
+) -> None:
+    """Image-classification baselines that people can trust, fast."""
+    del debug  # read in main(), before anything can fail
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        code = app([word for word in given if word != "--debug"], standalone_mode=False)
+    except Exception as error:
+        if debug:
+            raise
+        code = _tell(error)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else OK)
+
+
+def _tell(error: Exception) -> int:
+    """Print one paragraph about an error, and give the exit code."""
+    if isinstance(error, typer.Abort):
+        return INTERRUPTED
+    # typer's usage errors (`show`) and our StopRequested carry the code they want.
+    exit_code = getattr(error, "exit_code", None)
+    if isinstance(exit_code, int):
+        getattr(error, "show", bool)()
+        return exit_code
+    if isinstance(error, PlumblineError):
+        _say(f"Error: {error}")
+        return USER_ERROR
+    _say(
+        f"Error in plumbline: {type(error).__name__}: {error}\n"
+        "This is a bug, or a fault of the machine. The same command with --debug shows where it happened."
+    )
+    return BUG
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

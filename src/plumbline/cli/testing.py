@@ -1,0 +1,77 @@
+"""What `plumbline test` does. Imports torch: only the command itself imports it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import typer
+
+from plumbline.cli.console import make_progress
+from plumbline.cli.datasets import load_named_or_path
+from plumbline.cli.summary import find_score, interval
+from plumbline.data import Dataset
+from plumbline.errors import PlumblineError
+from plumbline.evaluation import predict, score
+from plumbline.recipes import nearest_of
+from plumbline.records import Record, RunFolder, ScorePart, WeightsName, read_record
+from plumbline.training.build import build_data, phases
+from plumbline.training.device import choose_compute
+from plumbline.training.weights import load_classifier
+
+
+def run_test(run: Path, *, weights: str | None, data: str | None, device: str) -> None:
+    """Score the weights on the test images, and print the score beside the record's."""
+    record, folder = read_record(run), RunFolder(run)
+    chosen = _weights(weights, folder=folder)
+    progress = make_progress()
+    compute = choose_compute(device, precision=record.recipe.precision)
+    dataset = load_named_or_path(data or record.dataset.name, progress=progress)
+    _check_classes(dataset, record=record)
+    classifier = load_classifier(folder.checkpoint(chosen)).to(compute.device)
+    if compute.channels_last:
+        classifier = classifier.to(memory_format=torch.channels_last)
+    built = build_data(record.recipe, phase="fit", dataset=dataset, seed=record.seed, compute=compute)
+    batches = built.evaluation_batches("test", device=compute.device)
+    result = score(predict(classifier, batches=batches, autocast=compute.autocast, progress=progress))
+    part = ScorePart(phase=phases(record.recipe)[-1], weights=chosen, split="test", **vars(result))
+    typer.echo(
+        f"{chosen} weights on {dataset.name}: {part.accuracy:.2%} ({part.correct:,} of {part.count:,}; "
+        f"95 % interval {interval(part)}), loss {part.loss:.4f}"
+    )
+    _compare(part, record=record, same_data=dataset.fingerprint == record.dataset.fingerprint)
+
+
+def _weights(asked: str | None, *, folder: RunFolder) -> WeightsName:
+    names: tuple[WeightsName, ...] = ("averaged", "raw")
+    there = [name for name in names if folder.checkpoint(name).is_file()]
+    if asked is None and there:
+        return there[0]
+    for name in names:
+        if asked == name and name in there:
+            return name
+    if asked is not None and asked not in names:
+        raise PlumblineError(f"--weights {asked}: expected raw or averaged.{nearest_of(asked, names)}")
+    raise PlumblineError(
+        f"{folder.path} has no {asked or 'finished'} weights. It has: {', '.join(there) or 'none'}; "
+        f"a run that was stopped goes on with plumbline fit --out {folder.path} --resume."
+    )
+
+
+def _check_classes(dataset: Dataset, *, record: Record) -> None:
+    if dataset.classes != record.dataset.classes:
+        raise PlumblineError(
+            f"The run was trained on the {len(record.dataset.classes)} classes of {record.dataset.name}; "
+            f"{dataset.name} has others ({', '.join(dataset.classes[:3])}, …). Give data with the same."
+        )
+
+
+def _compare(part: ScorePart, *, record: Record, same_data: bool) -> None:
+    recorded = find_score(record, phase=part.phase, weights=part.weights, split="test")
+    if recorded is None or not same_data:
+        return
+    same = (recorded.correct, recorded.count) == (part.correct, part.count)
+    words = "the same" if same else f"{part.correct - recorded.correct:+d} images"
+    typer.echo(
+        f"The record says {recorded.accuracy:.2%} ({recorded.correct:,} of {recorded.count:,}): {words}."
+    )
