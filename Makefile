@@ -1,0 +1,86 @@
+# All set-up is done here: `make run` and `make test` need only Python 3.11 to 3.13 and make (3.81 will do).
+#   ARGS    passed on to plumbline, pytest, the benchmark or the locker: make run ARGS="resnet18-quick --seed 7"
+#   PYTHON  the interpreter that makes the virtual environment
+#   VENV    where that environment is
+PYTHON ?= python3
+VENV ?= .venv
+ARGS =
+
+UV_VERSION = 0.13.9
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+SAY = printf '%s\n'
+
+# Another environment's paths must not leak into this one. Where pip finds packages stays the machine's choice;
+# where it puts them does not.
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH VIRTUAL_ENV MYPYPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER
+
+.PHONY: help setup run test lint bench lock clean
+
+help:
+	@$(SAY) \
+	  "make run     set up, then train, test and average a baseline (ARGS go to plumbline fit)" \
+	  "make test    set up, then lint, types and all tests (ARGS go to pytest)" \
+	  "make lint    set up, then lint and types" \
+	  "make bench   set up, then measure one training step (ARGS go to bench.step)" \
+	  "make setup   make $(VENV) from requirements.lock" \
+	  "make lock    write requirements.lock anew (ARGS=--upgrade takes newer versions)" \
+	  "make clean   remove $(VENV) and caches; runs/ is kept"
+
+setup: $(INSTALLED)
+
+run: $(INSTALLED)
+	@$(BIN)/plumbline fit $(ARGS)
+
+test: lint
+	@$(SAY) "== tests"
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+lint: $(INSTALLED)
+	@$(SAY) "== lint"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { $(SAY) "Mend the format: $(BIN)/ruff format ." >&2; exit 1; }
+	@$(SAY) "== types"
+	@$(BIN)/mypy
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m bench.step $(ARGS)
+
+# Wheels only: building a source archive would fetch build tools that no hash covers.
+# A terminal sees pip's download bars; a log sees errors only.
+$(INSTALLED): requirements.lock pyproject.toml $(BIN)/python
+	@$(SAY) "== set-up of $(VENV) (the first time, PyTorch makes this a download of some 3 GB on Linux)"
+	@quiet=; test -t 1 || quiet=-qq; \
+	  $(BIN)/python -m pip install $$quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+	    -r requirements.lock && \
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+	  $(SAY) "plumbline needs Python 3.11, 3.12 or 3.13, and there is no '$(PYTHON)' here." \
+	    "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  $(SAY) "plumbline needs Python 3.11, 3.12 or 3.13, but '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1)." \
+	    "Name another: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  package=$$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	  $(SAY) "'$(PYTHON)' cannot make virtual environments: its venv or ensurepip module is missing." \
+	    "On Debian and Ubuntu: apt install $$package (elsewhere: the package that holds ensurepip)." >&2; exit 1; }
+	@"$(PYTHON)" -m venv --clear $(VENV)
+
+# Old pins are kept where they still fit. uv comes into an environment of its own, thrown away at the end.
+lock:
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && \
+	  "$(PYTHON)" -m venv "$$work/venv" && \
+	  "$$work/venv/bin/python" -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION) && \
+	  UV_PYTHON_DOWNLOADS=never "$$work/venv/bin/uv" pip compile -q --python "$$work/venv/bin/python" \
+	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" --group dev -o requirements.lock $(ARGS) pyproject.toml >/dev/null && \
+	  $(SAY) "requirements.lock: $$(grep -c '==' requirements.lock) packages"
+
+# Only what is really a virtual environment is removed, whatever VENV says.
+clean:
+	@test ! -f "$(VENV)/pyvenv.cfg" || rm -rf "$(VENV)"
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
