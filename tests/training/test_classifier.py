@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
+from plumbline.data import load_dataset
+from plumbline.data.modules import ImageDataModule
 from plumbline.errors import PlumblineError
 from plumbline.evaluation import predict, score
 from plumbline.optim import SgdOneCycle
@@ -36,11 +39,12 @@ def loader(count: int, batch_size: int, *, drop_last: bool = False) -> DataLoade
     return DataLoader(TensorDataset(images, labels), batch_size=batch_size, drop_last=drop_last)
 
 
-def trainer(epochs: int = 1) -> Trainer:
+def trainer(epochs: int = 1, callbacks: list[Callback] | None = None) -> Trainer:
     """Give a plain Trainer."""
     return Trainer(
         accelerator="cpu",
         max_epochs=epochs,
+        callbacks=callbacks,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -68,6 +72,57 @@ def test_one_cycle_ends_on_its_final_rate(count: int, batch_size: int, drop_last
     assert len(module.rates) == 3 * steps
     assert module.rates[-1] == 0.1 / 25 / 1e4
     assert max(module.rates) == pytest.approx(0.1, rel=0.2)
+
+
+class StopInside(Callback):
+    """Saves after a given step, and ends the run there as a crash would."""
+
+    def __init__(self, step: int, *, path: Path) -> None:
+        self._step, self._path = step, path
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object, **__: object) -> None:
+        """Save and stop."""
+        if trainer.global_step == self._step:
+            trainer.save_checkpoint(self._path, weights_only=False)
+            raise InterruptedError
+
+
+class Seen(Rates):
+    """Remembers the labels of every batch, too."""
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Note the labels, then train."""
+        self.labels = [*getattr(self, "labels", []), batch[1].tolist()]
+        return super().training_step(batch, batch_idx)
+
+
+@pytest.mark.parametrize("as_loader", [False, True])
+def test_a_resume_inside_an_epoch_goes_on_with_the_batches_that_were_left(
+    tmp_path: Path, *, as_loader: bool
+) -> None:
+    """Counting the steps for one-cycle does not cost a stateful loader its position (Lightning #20550)."""
+    path = tmp_path / "inside.ckpt"
+
+    def fit(*callbacks: Callback, ckpt_path: Path | None = None) -> Seen:
+        data = ImageDataModule(load_dataset("digits"), batch_size=128, validation_count=137, seed=7)
+        torch.manual_seed(0)
+        module = Seen(nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)))
+        given = {"train_dataloaders": data.train_dataloader()} if as_loader else {"datamodule": data}
+        with suppress(InterruptedError):
+            trainer(2, list(callbacks)).fit(module, **given, ckpt_path=ckpt_path, weights_only=True)
+        return module
+
+    whole, stopped, resumed = fit(), fit(StopInside(15, path=path)), fit(ckpt_path=path)
+    assert len(stopped.labels) == 15
+    assert stopped.labels + resumed.labels == whole.labels
+    assert stopped.rates + resumed.rates == whole.rates
+    assert all(torch.equal(*pair) for pair in zip(resumed.parameters(), whole.parameters(), strict=True))
+
+
+def test_training_without_end_has_no_schedule() -> None:
+    """A Trainer that never stops cannot tell the number of steps; the error says what to give."""
+    with pytest.raises(PlumblineError, match="give max_epochs or max_steps"):
+        trainer(epochs=-1).fit(ImageClassifier(net(), num_classes=3), loader(8, 8))
 
 
 def test_tested_figures_are_those_of_the_evaluation_room() -> None:

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from plumbline.records import PhaseName
 from plumbline.streams import stream_seed
+from plumbline.training.interrupts import StopRequested, agreed
 
 if TYPE_CHECKING:
     from plumbline.training.interrupts import StopFlag
@@ -38,14 +39,20 @@ class KeepLast(Callback):
         self._path, self._phase, self._stop, self._every = path, phase, stop, every_seconds
         self._saved_at = perf_counter()
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Be the one that signals come to."""
+        self._stop.listen_again()
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401, ARG002
         """Save if it is time, or if the run has to stop here."""
         if trainer.is_last_batch:
             return
-        stopping = self._stop.signal_number is not None
-        if stopping or perf_counter() - self._saved_at > self._every:
+        due = perf_counter() - self._saved_at > self._every
+        wanted = agreed(self._stop.signal_number or int(due))
+        if wanted:
             self._save(trainer)
-        self._stop.raise_if_set()
+        if wanted > 1:  # signal 1 is no request to stop, so it can stand for a save that is due
+            raise StopRequested(wanted)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Save what the epoch gave."""

@@ -40,6 +40,14 @@ class Totals:
         self.correct += (logits.detach().argmax(1) == labels).sum()
         self.count += len(labels)
 
+    def over_processes(self, trainer: Trainer) -> Totals:
+        """Give the sums over all processes of a run; every one of them has to ask."""
+        if trainer.world_size == 1:
+            return self
+        sums = torch.stack([self.loss, self.correct.to(self.loss), torch.full_like(self.loss, self.count)])
+        loss, correct, count = trainer.strategy.reduce(sums, reduce_op="sum").unbind()
+        return Totals(loss, correct.to(torch.int64), int(count))
+
     def means(self) -> dict[str, Tensor]:
         """Give loss and accuracy per image."""
         return {"loss": self.loss / self.count, "accuracy": self.correct / self.count}
@@ -49,6 +57,25 @@ def logs_at(trainer: Trainer, *, step: int) -> bool:
     """Tell whether the Trainer logs the figures of this step, counted from 1."""
     every: int = getattr(trainer, "log_every_n_steps", 0)  # set at run time, so not in the class
     return every > 0 and step % every == 0
+
+
+def count_steps(trainer: Trainer) -> int:
+    """Give the optimizer steps of the fit that a Trainer is setting up.
+
+    Counting makes Lightning set up the training loader too early: before it has read from the checkpoint
+    where a stateful loader stood, and it does not look again (Lightning #20550, seen in 2.6.6). So where a
+    fit is resumed, the loader is forgotten after the count, to be set up anew at its proper time.
+    """
+    steps = trainer.estimated_stepping_batches
+    if steps == float("inf") or steps < 0:
+        raise PlumblineError(
+            "The number of training steps is not known, and the schedule needs it: give max_epochs or "
+            "max_steps to the Trainer (max_steps where the loader has no length), or total_steps to "
+            "ImageClassifier."
+        )
+    if trainer.ckpt_path is not None:
+        trainer.fit_loop._combined_loader = None  # noqa: SLF001  (there is no public way)
+    return int(steps)
 
 
 class ImageClassifier(LightningModule):
@@ -92,9 +119,7 @@ class ImageClassifier(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer, and the schedule over all steps of this `fit`."""
-        total = (
-            self.total_steps if self.total_steps is not None else int(self.trainer.estimated_stepping_batches)
-        )
+        total = self.total_steps if self.total_steps is not None else count_steps(self.trainer)
         built = self.optimization(self.model, total_steps=total)
         if built.scheduler is None:
             return built.optimizer
@@ -129,7 +154,8 @@ class ImageClassifier(LightningModule):
 
     def means(self, stage: Stage) -> dict[str, float]:
         """Give loss and accuracy over the images seen so far in a pass that is under way."""
-        return {name: float(value) for name, value in self._totals[stage].means().items()}
+        means = self._totals[stage].over_processes(self.trainer).means()
+        return {name: float(value) for name, value in means.items()}
 
     def on_train_epoch_end(self) -> None:
         """Log the means over the epoch's training images."""
@@ -147,12 +173,13 @@ class ImageClassifier(LightningModule):
         """Keep the sums of an epoch that is under way, so that a resumed epoch reports all of its images."""
         totals = self._totals.get("train")
         if totals is not None:
-            checkpoint["plumbline_totals"] = vars(totals)
+            checkpoint["plumbline_totals"] = vars(totals.over_processes(self.trainer))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with those sums."""
         kept = checkpoint.get("plumbline_totals")
-        if kept is not None:
+        # The sums are those of all processes: one of them goes on with them, the others start at zero.
+        if kept is not None and self._trainer is not None and self.trainer.is_global_zero:
             self._totals["train"] = Totals(**kept)
 
     def _evaluate(self, stage: Stage, batch: tuple[Tensor, Tensor]) -> None:
@@ -167,7 +194,8 @@ class ImageClassifier(LightningModule):
         return totals
 
     def _finish(self, stage: Stage) -> dict[str, Tensor]:
-        return {name: value.float() for name, value in self._totals.pop(stage).means().items()}
+        totals = self._totals.pop(stage).over_processes(self.trainer)
+        return {name: value.float() for name, value in totals.means().items()}
 
     def _logs_this_step(self) -> bool:
         return logs_at(self.trainer, step=self.global_step + 1)

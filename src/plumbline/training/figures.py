@@ -22,13 +22,17 @@ class Figures:
     between loses them; its CSVLogger deletes the file of the run before it (lightning 2.6.6, seen).
     """
 
-    def __init__(self, events: Path, *, metrics: Path, first_step: int = 0, resume_step: int = 0) -> None:
-        self._events, self._metrics = events, metrics
+    def __init__(
+        self, events: Path, *, metrics: Path, first_step: int = 0, resume_step: int = 0, writes: bool = True
+    ) -> None:
+        self._events, self._metrics, self._writes = events, metrics, writes
         self._first_step, self._resume_step = first_step, resume_step
         self._writer: SummaryWriter | None = None
 
     def write(self, figures: Mapping[str, float], *, step: int) -> None:
-        """Write figures that hold after `step` steps of this phase."""
+        """Write figures that hold after `step` steps of this phase, unless another process does."""
+        if not self._writes:
+            return
         at = self._first_step + step
         writer = self._open()
         for name, value in figures.items():

@@ -118,6 +118,7 @@ class Run:
             metrics=self.folder.metrics,
             first_step=first_step,
             resume_step=resumed_step or 0,
+            writes=is_first_process(),
         )
         chronicle = Chronicle(
             self.journal, figures=figures, phase=phase, epochs=built.epochs, progress=self._progress
