@@ -67,5 +67,5 @@ def test_strides_are_changed_without_touching_weights() -> None:
 
 def test_an_unknown_name_is_refused_as_in_create_model() -> None:
     """The same error for the same mistake."""
-    with pytest.raises(PlumblineError, match="Did you mean densenet121"):
+    with pytest.raises(PlumblineError, match="Did you mean 'densenet121'"):
         describe_model("densenet12")

@@ -86,7 +86,7 @@ def test_without_a_seed_torch_decides() -> None:
 
 def test_a_misspelt_name_gets_the_nearest_right_one() -> None:
     """The error names the nearest supported network and lists all."""
-    with pytest.raises(PlumblineError, match=r"'resnet81'.*Did you mean resnet18\?.*densenet121"):
+    with pytest.raises(PlumblineError, match=r"'resnet81'.*Did you mean 'resnet18'\?.*densenet121"):
         create_model("resnet81")
 
 

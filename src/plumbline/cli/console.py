@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from plumbline.progress import Progress, Task
 
@@ -24,6 +24,18 @@ _LINE_EVERY_SECONDS = 30.0
 def make_progress() -> Progress:
     """Give bars if stderr is a terminal, else lines."""
     return BarProgress() if sys.stderr.isatty() else LineProgress()
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Say on a terminal that the program is alive while torch is imported, which takes seconds."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting: loading torch"):
+        yield
 
 
 class BarProgress:
@@ -55,20 +67,20 @@ class BarProgress:
                 self._bars = None
 
     def say(self, text: str) -> None:
-        """Print a line above the bars."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        """Print lines above the bars; those set in are commands to copy, and are not broken at words."""
+        for line in text.splitlines():
+            self.console.print(line, markup=False, soft_wrap=line.startswith("  "))
 
     def _new_bars(self) -> RichBars:
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichBars
 
         return RichBars(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[amount]}"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("left"),
-            TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=self.console,
             transient=True,
@@ -133,12 +145,19 @@ class _Lines:
         return f", {in_words((self._total - self._done) / rate)} left"
 
 
-def log_warnings(file: Path) -> None:
+def log_warnings(log: Path) -> None:
     """Put the warnings of libraries into a file: they speak to developers."""
 
-    def write(message: Warning | str, category: type[Warning], origin: str, line: int, *_: object, **__: object) -> None:
-        with file.open("a", encoding="utf-8") as log:
-            log.write(f"{category.__name__} ({origin}:{line}): {message}\n")
+    def write(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,  # noqa: ARG001
+        line: str | None = None,  # noqa: ARG001
+    ) -> None:
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(f"{category.__name__} ({filename}:{lineno}): {message}\n")
 
     warnings.showwarning = write
 

@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 from plumbline.data import DATASETS, Dataset, find_data_name, load_dataset
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, nearest_of
 from plumbline.progress import Progress
-from plumbline.recipes import nearest_of
 
 
 def load_named_or_path(text: str, *, progress: Progress) -> Dataset:
@@ -24,4 +23,7 @@ def load_named_or_path(text: str, *, progress: Progress) -> Dataset:
             f"--data {text} is neither a data set nor a folder here.{nearest_of(text, DATASETS)} "
             f"Expected {', '.join(DATASETS)}, or the path of a folder that holds one of them."
         )
-    return load_dataset(find_data_name(path), data_dir=path, progress=progress)
+    try:
+        return load_dataset(find_data_name(path), data_dir=path, progress=progress)
+    except PlumblineError as error:
+        raise PlumblineError(f"--data {text}: {error}") from error

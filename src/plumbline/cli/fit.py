@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from plumbline.cli.asked import FitArguments
+    from plumbline.records import Record
 
 
 def fit(
@@ -34,23 +38,42 @@ def fit(
 
     Without arguments it takes CIFAR-10 and a recipe that suits this machine, and says which and why.
     """
-    from plumbline.cli.fitting import FitArguments, run_fit
+    from plumbline.cli.asked import FitArguments, record_to_resume
 
     changes: dict[str, object] = dict(split_setting(text) for text in settings or [])
     flags = {"epochs": epochs, "averaging.epochs": average_epochs, "precision": precision}
     changes |= {path: value for path, value in flags.items() if value is not None}
-    run_fit(
-        FitArguments(
-            recipe=recipe,
-            changes=changes,
-            data=data,
-            seed=seed,
-            device=device,
-            devices=devices,
-            out=out,
-            resume=resume,
-        )
+    arguments = FitArguments(
+        recipe=recipe,
+        changes=changes,
+        data=data,
+        seed=seed,
+        device=device,
+        devices=devices,
+        out=out,
+        resume=resume,
     )
+    before = record_to_resume(arguments)
+    if before is not None and out is not None and before.status == "finished":
+        _show_finished(before, out=out)
+    else:
+        _run(arguments, before=before)
+
+
+def _show_finished(record: Record, *, out: Path) -> None:
+    from plumbline.cli.summary import print_summary
+    from plumbline.records import RunFolder
+
+    typer.echo(f"The run in {out} is finished; there is nothing to resume.", err=True)
+    print_summary(record, folder=RunFolder(out))
+
+
+def _run(arguments: FitArguments, *, before: Record | None) -> None:
+    from plumbline.cli.console import starting
+
+    with starting():
+        from plumbline.cli.fitting import run_fit
+    run_fit(arguments, before=before)
 
 
 def split_setting(text: str) -> tuple[str, str]:

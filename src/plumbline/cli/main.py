@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from plumbline.cli import data, fit, models, recipes, test
+from plumbline.engine import explain_import_error
 from plumbline.errors import PlumblineError
 
 OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -51,24 +52,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         code = _tell(error)
-    except KeyboardInterrupt:
-        if debug:
+    except (KeyboardInterrupt, SystemExit) as leaving:
+        if debug or not _is_interrupt(leaving):
             raise
-        code = INTERRUPTED
+        code = _tell_interrupted()
     sys.exit(code if isinstance(code, int) else OK)
+
+
+def _is_interrupt(leaving: BaseException) -> bool:
+    """Tell Ctrl-C from other ways to leave; Lightning turns it into exit code 1 (lightning 2.6.6, seen)."""
+    return isinstance(leaving, KeyboardInterrupt) or isinstance(leaving.__context__, KeyboardInterrupt)
+
+
+def _tell_interrupted() -> int:
+    _say("Stopped by Ctrl-C.")
+    return INTERRUPTED
 
 
 def _tell(error: Exception) -> int:
     """Print one paragraph about an error, and give the exit code."""
-    if isinstance(error, typer.Abort):
-        return INTERRUPTED
+    if isinstance(error, typer.Abort):  # what typer makes of Ctrl-C
+        return _tell_interrupted()
     # typer's usage errors (`show`) and our StopRequested carry the code they want.
     exit_code = getattr(error, "exit_code", None)
     if isinstance(exit_code, int):
         getattr(error, "show", bool)()
         return exit_code
-    if isinstance(error, PlumblineError):
-        _say(f"Error: {error}")
+    known = error if isinstance(error, PlumblineError) else explain_import_error(error)
+    if known is not None:
+        text = str(known)
+        _say(f"Error: {text}" if text.endswith((".", "?", "!")) else f"Error: {text}.")
         return USER_ERROR
     _say(
         f"Error in plumbline: {type(error).__name__}: {error}\n"

@@ -6,25 +6,36 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plumbline.analysis import wilson_interval
 from plumbline.cli.console import in_words
-from plumbline.records import PhaseName, Record, RunFolder, ScorePart, SplitName, WeightsName
+from plumbline.records import DatasetPart, PhaseName, Record, RunFolder, ScorePart, SplitName, WeightsName
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _ROWS: tuple[tuple[str, PhaseName, WeightsName], ...] = (
     ("after phase one", "fit", "raw"),
-    ("after phase two, raw (equal epochs)", "average", "raw"),
+    ("after phase two, raw", "average", "raw"),
     ("after phase two, averaged", "average", "averaged"),
 )
 
 
 def print_summary(record: Record, *, folder: RunFolder) -> None:
     """Print the scores with their intervals, and where everything is."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console.print(summary_table(record))
+    console.print(summary_footer(record, folder=folder), soft_wrap=True, markup=False)
+
+
+def summary_table(record: Record) -> Table:
+    """Give the table of test scores: after phase one, raw at equal epochs, averaged."""
+    from rich import box
+    from rich.table import Table
+
     table = Table(
         title=f"{record.title} on {record.dataset.name}, seed {record.seed}",
         box=box.SIMPLE_HEAD,
@@ -44,8 +55,7 @@ def print_summary(record: Record, *, folder: RunFolder) -> None:
                 interval(test),
                 f"{test.loss:.4f}",
             )
-    console.print(table)
-    console.print(_footer(record, folder=folder), soft_wrap=True, markup=False)
+    return table
 
 
 def find_score(
@@ -62,21 +72,37 @@ def interval(part: ScorePart) -> str:
     return f"{found.low * 100:.2f} to {found.high * 100:.2f}"
 
 
-def _footer(record: Record, *, folder: RunFolder) -> str:
+def summary_footer(record: Record, *, folder: RunFolder) -> str:
+    """Give what the intervals mean, how long it took on what, and where everything is."""
     timing = record.timing
     trained = (timing.training_seconds or 0.0) + (timing.averaging_seconds or 0.0)
     took = f"{in_words(timing.total_seconds or 0.0)} in all, {in_words(trained)} of it training"
-    again = f"{shlex.quote(str(folder.recipe))} --data {record.dataset.name} --seed {record.seed}"
+    averaged = any(score.weights == "averaged" for score in record.scores)
+    control = "  Raw after phase two is the control: as many epochs, no averaging.\n"
+    control = control if averaged else ""
+    data = shlex.quote(where_it_was(record.dataset))
+    again = f"{shlex.quote(str(folder.recipe))} --data {data} --seed {record.seed}"
     return f"""\
   {record.dataset.counts.test:,} test images; the interval speaks of other test images, not of other seeds.
-  {took}, on {record.device.name}, {record.device.precision}.
+{control}  {took}, on {record.device.name}, {record.device.precision}.
 
   Run folder   {folder.path}
-  TensorBoard  {_beside_python("tensorboard")} --logdir {shlex.quote(str(folder.events))}
-  Again        {_beside_python("plumbline")} fit {again}"""
+  TensorBoard  {beside_python("tensorboard")} --logdir {shlex.quote(str(folder.events))}
+  Again        {beside_python("plumbline")} fit {again}"""
 
 
-def _beside_python(program: str) -> str:
+def where_it_was(dataset: DatasetPart) -> str:
+    """Give what --data has to say to get the data of a record again: the folder it came from, or its name.
+
+    >>> from plumbline.records import Counts
+    >>> counts = Counts(train=1, validation=1, test=1)
+    >>> where_it_was(DatasetPart(name="digits", fingerprint="", source="cache", classes=(), counts=counts))
+    'digits'
+    """
+    return dataset.source if Path(dataset.source).is_dir() else dataset.name
+
+
+def beside_python(program: str) -> str:
     """Give the program as it can be typed here: by its path if its environment is not the active one."""
     path = Path(sys.executable).parent / program
     if str(path.parent) in os.environ.get("PATH", "").split(os.pathsep) or not path.exists():

@@ -17,6 +17,11 @@ def test(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Score a run's weights on the test images again, and compare with what its record says."""
-    from plumbline.cli.testing import run_test
+    from plumbline.cli.console import starting
+    from plumbline.records import RunFolder, read_record
 
-    run_test(run, weights=weights, data=data, device=device)
+    record = read_record(run)
+    with starting():
+        from plumbline.cli.testing import run_test
+    folder = RunFolder(run if run.is_dir() else run.parent)
+    run_test(record, folder=folder, weights=weights, data=data, device=device)

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 import typer
 
 from plumbline.cli.console import make_progress
 from plumbline.cli.datasets import load_named_or_path
-from plumbline.cli.summary import find_score, interval
+from plumbline.cli.summary import find_score, interval, where_it_was
 from plumbline.data import Dataset
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, nearest_of
 from plumbline.evaluation import predict, score
-from plumbline.recipes import nearest_of
-from plumbline.records import Record, RunFolder, ScorePart, WeightsName, read_record
+from plumbline.records import Record, RunFolder, ScorePart, WeightsName
 from plumbline.training.build import build_data, phases
 from plumbline.training.device import choose_compute
 from plumbline.training.weights import load_classifier
 
 
-def run_test(run: Path, *, weights: str | None, data: str | None, device: str) -> None:
-    """Score the weights on the test images, and print the score beside the record's."""
-    record, folder = read_record(run), RunFolder(run)
+def run_test(
+    record: Record, *, folder: RunFolder, weights: str | None, data: str | None, device: str
+) -> None:
+    """Score a run's weights on the test images, and print the score beside the record's."""
     chosen = _weights(weights, folder=folder)
     progress = make_progress()
     compute = choose_compute(device, precision=record.recipe.precision)
-    dataset = load_named_or_path(data or record.dataset.name, progress=progress)
+    dataset = load_named_or_path(data or where_it_was(record.dataset), progress=progress)
     _check_classes(dataset, record=record)
     classifier = load_classifier(folder.checkpoint(chosen)).to(compute.device)
     if compute.channels_last:

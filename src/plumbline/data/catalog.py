@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, nearest_of
 
 IMAGE_SIZE = 32
 
@@ -190,6 +189,5 @@ def check_name(name: str) -> str:
     """
     if name in DATASETS:
         return name
-    near = difflib.get_close_matches(name.lower().replace("-", ""), DATASETS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise PlumblineError(f"unknown data set {name!r}: expected one of {', '.join(DATASETS)}{hint}")
+    hint = nearest_of(name.lower().replace("-", ""), DATASETS)
+    raise PlumblineError(f"There is no data set '{name}'.{hint} Expected one of {', '.join(DATASETS)}.")

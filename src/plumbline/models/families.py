@@ -52,8 +52,8 @@ FAMILIES: tuple[Family, ...] = (
         head="fc",
         smallest_image=8,
         rule="3x3 stem of stride 1, no max-pooling: the maps of a 32-pixel image are 32, 16, 8 and 4 wide.",
-        source="He et al., arXiv 1512.03385, section 4.2 (3x3 first layer on CIFAR-10); Chen et al., SimCLR, "
-        "arXiv 2002.05709, appendix B.9 (stem and pooling as here)",
+        source="He et al., arXiv 1512.03385 (3x3 first layer on CIFAR-10); Chen et al., SimCLR, "
+        "arXiv 2002.05709 (stem and pooling as here)",
     ),
     Family(
         name="ResNeXt",
@@ -62,8 +62,7 @@ FAMILIES: tuple[Family, ...] = (
         head="fc",
         smallest_image=8,
         rule="As ResNet: 3x3 stem of stride 1, no max-pooling.",
-        source="Xie et al., arXiv 1611.05431, section 5.3 (3x3 first layer on CIFAR); stem and pooling as "
-        "ResNet",
+        source="Xie et al., arXiv 1611.05431 (3x3 first layer on CIFAR); stem and pooling as ResNet",
     ),
     Family(
         name="Wide ResNet",
@@ -73,8 +72,7 @@ FAMILIES: tuple[Family, ...] = (
         smallest_image=8,
         rule="As ResNet: 3x3 stem of stride 1, no max-pooling. These are torchvision's ImageNet layouts with "
         "doubled inner width, not the WRN-28-10 of the paper's CIFAR experiments.",
-        source="Zagoruyko and Komodakis, arXiv 1605.07146, table 1 (3x3 first layer); stem and pooling as "
-        "ResNet",
+        source="Zagoruyko and Komodakis, arXiv 1605.07146 (3x3 first layer); stem and pooling as ResNet",
     ),
     Family(
         name="DenseNet",
@@ -83,7 +81,7 @@ FAMILIES: tuple[Family, ...] = (
         head="classifier",
         smallest_image=8,
         rule="3x3 stem of stride 1, no max-pooling: the dense blocks see maps 32, 16, 8 and 4 wide.",
-        source="Huang et al., arXiv 1608.06993, section 3 (3x3 first layer on CIFAR; three blocks there); "
+        source="Huang et al., arXiv 1608.06993 (3x3 first layer on CIFAR; three blocks there); "
         f"{_KUANGLIU}densenet.py",
     ),
     Family(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from contextlib import nullcontext
 
 import torch
 from torch import nn
 
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, nearest_of
 from plumbline.models.adaptations import replace_head
 from plumbline.models.families import FAMILIES, Family
 from plumbline.models.refusals import refusal
@@ -94,9 +93,8 @@ def find_family(name: str) -> Family:
     reason = refusal(name)
     if reason is not None:
         raise PlumblineError(f"{name}: not supported, since {reason}. Those that work: {_all_names()}.")
-    near = difflib.get_close_matches(name, list_models(), n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    raise PlumblineError(f"model: expected a name that is known, got {name!r}. {hint}Known: {_all_names()}.")
+    hint = nearest_of(name, list_models())
+    raise PlumblineError(f"There is no model '{name}'.{hint} Expected one of {_all_names()}.")
 
 
 def _all_names() -> str:

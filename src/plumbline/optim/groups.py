@@ -20,7 +20,7 @@ def parameter_groups(
         weight_decay: the decay of every group that is decayed.
         decay_norm_and_bias: whether parameters with at most one dimension, which are biases and the scales
             and shifts of normalisation layers, are decayed as well. Leaving them out is advised by He et al.,
-            "Bag of Tricks", arXiv 1812.01187, section 3.1.
+            "Bag of Tricks", arXiv 1812.01187.
 
     Returns:
         One group, or the decayed and the undecayed one; a group without parameters is left out.

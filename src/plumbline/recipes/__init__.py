@@ -1,6 +1,6 @@
 """What can be asked for: frozen, validated, typed recipes. No torch."""
 
-from plumbline.recipes.edit import apply_settings, difference, nearest_of, parse_recipe, title
+from plumbline.recipes.edit import apply_settings, difference, parse_recipe, title
 from plumbline.recipes.load import load_recipe
 from plumbline.recipes.named import NAMED, claim
 from plumbline.recipes.schema import Recipe, Swa
@@ -13,7 +13,6 @@ __all__ = [
     "claim",
     "difference",
     "load_recipe",
-    "nearest_of",
     "parse_recipe",
     "title",
 ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, nearest_of
 from plumbline.recipes.named import NAMED
 from plumbline.recipes.schema import Recipe
 
@@ -73,16 +72,6 @@ def difference(recipe: Recipe, other: Recipe) -> Leaves:
     }
     gone = {path.split(".")[0]: None for path in before if path not in after and path.split(".")[0] in after}
     return gone | changed
-
-
-def nearest_of(word: str, known: Iterable[str]) -> str:
-    """Give " Did you mean …?" with the closest known word, or nothing.
-
-    >>> nearest_of("resnet81", ["resnet18", "vgg11"])
-    " Did you mean 'resnet18'?"
-    """
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
-    return f" Did you mean '{close[0]}'?" if close else ""
 
 
 def _parse(value: Any) -> Any:  # noqa: ANN401

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from plumbline.errors import PlumblineError
-from plumbline.recipes.edit import nearest_of, parse_recipe
+from plumbline.errors import PlumblineError, nearest_of
+from plumbline.recipes.edit import parse_recipe
 from plumbline.recipes.named import NAMED
 from plumbline.recipes.schema import Recipe
 

@@ -30,7 +30,7 @@ def resnet18_quick() -> Recipe:
         model=Model(name="resnet18"),
         resolution=Resolution(train=(16,), test=16),
         batch_size=64,
-        epochs=6,
+        epochs=4,
         schedule=OneCycle(max_rate=0.05),
         averaging=Swa(epochs=2, rate=0.01),
     )

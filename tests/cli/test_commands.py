@@ -1,0 +1,107 @@
+"""The commands that show and check: test, recipes, models, data."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from plumbline.recipes import NAMED
+
+if TYPE_CHECKING:
+    from cli.runner import FinishedRun, Plumbline
+
+
+@pytest.mark.parametrize("typed", [[], ["--weights", "raw"], ["--weights", "averaged"]], ids=" ".join)
+def test_weights_are_tested_again(plumbline: Plumbline, finished: FinishedRun, typed: list[str]) -> None:
+    """The score is computed anew from the checkpoint and is the record's; without a word, the averaged."""
+    done = plumbline("test", str(finished.folder.path), *typed, "--device", "cpu")
+    assert done.code == 0, done.err
+    first, second = done.out.splitlines()
+    assert first.startswith(f"{typed[-1] if typed else 'averaged'} weights on digits: ")
+    assert "of 360; 95 % interval" in first
+    assert second.endswith("the same.")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["run", "--weights", "avreaged"], "Did you mean 'averaged'?"),
+        (["run", "--data", "nowhere"], "neither a data set nor a folder"),
+        (["none"], "none is not a run folder"),
+        (["."], "is not a run folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_tested_is_refused(
+    plumbline: Plumbline, finished: FinishedRun, typed: list[str], words: str
+) -> None:
+    """Unknown weights, unknown data, and a folder that is no run: one paragraph, exit code 2."""
+    shutil.copytree(finished.folder.path, "run")
+    done = plumbline("test", *typed)
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_a_damaged_checkpoint_is_named(plumbline: Plumbline, finished: FinishedRun) -> None:
+    """One flipped byte in the weights is found, and no score is printed."""
+    shutil.copytree(finished.folder.path, "run")
+    path = Path("run/checkpoints/averaged.ckpt")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    done = plumbline("test", "run")
+    assert done.code == 2
+    assert "averaged.ckpt is damaged" in done.err
+    assert done.out == ""
+
+
+def test_a_run_without_weights_says_how_to_go_on(plumbline: Plumbline, finished: FinishedRun) -> None:
+    """A run that was stopped before it had weights names the command that finishes it."""
+    shutil.copytree(finished.folder.path, "run", ignore=shutil.ignore_patterns("raw.ckpt", "averaged.ckpt"))
+    done = plumbline("test", "run")
+    assert done.code == 2
+    assert "--out run --resume" in done.err
+
+
+def test_recipes_are_listed_with_their_claims(plumbline: Plumbline) -> None:
+    """Every named recipe has a line, and can be shown in full: claim, digest and all fields as JSON."""
+    listed = plumbline("recipes").out
+    for name, make in NAMED.items():
+        assert f"\n{name} " in f"\n{listed}"
+        shown = plumbline("recipes", name).out
+        assert f"Command: plumbline fit {name}" in shown
+        assert f"digest {make().digest}" in shown
+        assert json.loads(shown[shown.index("{") :]) == make().model_dump(mode="json")
+
+
+def test_models_are_listed_and_explained(plumbline: Plumbline) -> None:
+    """One name a line on stdout; one in full is printed with each change and its reason."""
+    names = plumbline("models").out.split()
+    assert "resnet18" in names
+    assert len(names) == len(set(names)) > 30
+    shown = plumbline("models", "resnet18").out
+    for words in ("ResNet(", "parameters", "Changed for small images:", "maxpool", "before", "after", "why"):
+        assert words in shown
+    wrong = plumbline("models", "resnet81")
+    assert wrong.code == 2
+    assert "resnet18" in wrong.err
+
+
+def test_digits_are_described(plumbline: Plumbline) -> None:
+    """`data info`, `verify` and `fetch` work for the built-in set, without files."""
+    shown = plumbline("data", "info", "digits").out
+    for words in ("1,437", "360", "mean of the training images", "fingerprint"):
+        assert words in shown
+    assert "digits is whole" in plumbline("data", "verify", "digits").out
+    assert "built in" in plumbline("data", "fetch", "digits").out
+
+
+def test_an_unknown_data_set_gets_the_nearest(plumbline: Plumbline) -> None:
+    """`data info` of a mistyped name says which was meant."""
+    done = plumbline("data", "info", "cifar-10")
+    assert done.code == 2
+    assert "Did you mean 'cifar10'?" in done.err

@@ -1,0 +1,112 @@
+"""What can be typed, and how fast help answers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+
+from cli.runner import run_process
+from plumbline.cli.main import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.runner import Plumbline
+
+# Changing this list changes what scripts of users rely on.
+SURFACE = {
+    "": ["--debug"],
+    "fit": [
+        *("RECIPE", "--average-epochs", "--data", "--device", "--devices", "--epochs", "--out"),
+        *("--precision", "--resume", "--seed", "--set"),
+    ],
+    "test": ["RUN", "--data", "--device", "--weights"],
+    "recipes": ["NAME"],
+    "models": ["NAME", "--classes"],
+    "data": [],
+    "data fetch": ["NAME", "--data"],
+    "data info": ["NAME", "--data"],
+    "data verify": ["NAME", "--data"],
+}
+
+
+def surface(command: Any, path: str = "") -> dict[str, list[str]]:  # noqa: ANN401
+    """Give arguments and options of a command and of all below it."""
+    arguments = [p.name.upper() for p in command.params if p.param_type_name == "argument"]
+    options = sorted(o for p in command.params if p.param_type_name == "option" for o in p.opts)
+    found = {path: [*arguments, *(option for option in options if option != "--help")]}
+    for name, below in getattr(command, "commands", {}).items():
+        found |= surface(below, f"{path} {name}".strip())
+    return found
+
+
+def test_the_surface_is_frozen() -> None:
+    """Commands, arguments and options are those of the list above: no more, no less."""
+    assert surface(typer.main.get_command(app)) == SURFACE
+
+
+@pytest.mark.parametrize("command", SURFACE)
+def test_help_answers_at_once(command: str) -> None:
+    """`--help` of every command takes half a second at most, the median of three processes."""
+    seconds = []
+    for _ in range(3):
+        began = perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "plumbline", *command.split(), "--help"], capture_output=True, check=True
+        )
+        seconds.append(perf_counter() - began)
+        assert b"Usage" in done.stdout
+    assert median(seconds) <= 0.5
+
+
+def test_help_imports_no_torch() -> None:
+    """Torch and Lightning are not even imported for help, nor to refuse a recipe that does not exist."""
+    code = (
+        "import sys\nfrom plumbline.cli import main\n"
+        "for words in (['fit', '--help'], ['fit', 'resnet81'], ['recipes']):\n"
+        "    try:\n        main(words)\n    except SystemExit:\n        pass\n"
+        "assert not sys.modules.keys() & {'torch', 'torchvision', 'lightning'}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_exit_codes_are_documented(plumbline: Plumbline) -> None:
+    """`plumbline --help` says what each exit code means."""
+    text = " ".join(plumbline("--help").out.split())
+    for words in ("0 done", "1 an error in plumbline", "2 something to mend", "130 stopped by Ctrl-C", "143"):
+        assert words in text
+
+
+def test_help_shows_brackets_and_every_option(plumbline: Plumbline) -> None:
+    """Nothing that stands in brackets is swallowed as markup, and each option has words."""
+    text = plumbline("fit", "--help").out
+    for words in ("[RECIPE]", "PATH=VALUE", "path.to.field=value", "default: auto", "under runs/"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [(["ftt"], "'fit'"), (["fit", "--epoch", "3"], "--epochs"), (["data", "fecth"], "fetch")],
+)
+def test_a_slip_gets_the_nearest_right_word(plumbline: Plumbline, typed: list[str], near: str) -> None:
+    """A mistyped command or option exits with 2 and names the one that was meant."""
+    done = plumbline(*typed)
+    assert done.code == 2
+    assert near in done.err
+
+
+def test_a_traceback_is_shown_with_debug_only(tmp_path: Path) -> None:
+    """The same error is one paragraph without --debug, and a traceback with it, wherever it stands."""
+    plain = run_process("fit", "resnet81", cwd=tmp_path)
+    assert plain.code == 2
+    assert plain.err.startswith("Error: There is no recipe 'resnet81'. Did you mean 'resnet18'?")
+    assert plain.err.count("\n") == 1
+    for words in (["--debug", "fit", "resnet81"], ["fit", "resnet81", "--debug"]):
+        assert "Traceback" in run_process(*words, cwd=tmp_path).err
