@@ -32,9 +32,10 @@ setup: $(INSTALLED)
 run: $(INSTALLED)
 	@$(BIN)/plumbline fit $(ARGS)
 
+# Two files of tests at a time with one thread each: processes whose threads share cores wait for one another.
 test: lint
 	@$(SAY) "== tests"
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)
 	@$(SAY) "== lint"

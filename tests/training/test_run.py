@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from plumbline.data import Dataset, load_dataset
+from plumbline.errors import PlumblineError
 from plumbline.evaluation import predict, score
 from plumbline.recipes import NAMED, Recipe, apply_settings
 from plumbline.records import Record, RunFolder, create_run_folder, read_record
@@ -100,7 +101,7 @@ def test_a_run_leaves_everything_that_explains_it(finished: RunFolder, tiny: Rec
     assert record.peak_memory_bytes is not None
     assert any(finished.events.iterdir())
     names = {path.stem for path in finished.checkpoint("last").parent.iterdir()}
-    assert names == {"fit", "raw", "averaged", "last"}
+    assert names == {"fit", "raw", "averaged", "last", "previous"}
 
 
 def test_figures_of_both_phases_stand_on_one_step_axis(finished: RunFolder) -> None:
@@ -220,6 +221,52 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     assert len(resumed.resumed) == 1
     assert figures_of(resumed) == figures_of(read_record(finished.path))
     assert folder.metrics.read_text() == finished.metrics.read_text()
+
+
+class Listens(StopsAt):
+    """A watcher who stops the run at a step, and remembers what was said."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Remember it."""
+        self.said.append(text)
+
+
+def test_a_damaged_checkpoint_costs_some_steps_and_no_run(
+    finished: RunFolder, few_digits: Dataset, tiny: Recipe, tmp_path: Path
+) -> None:
+    """With one bit of `last` flipped the run goes on from `previous`, says so, and ends on the same bits."""
+    folder = create_run_folder(tmp_path / "damaged")
+    with pytest.raises(StopRequested):
+        Run.start(ask(tiny, few_digits), folder=folder, progress=StopsAt(STEPS_PER_EPOCH + 1)).execute()
+    last, previous = folder.resumable
+    assert previous.is_file()
+    raw = bytearray(last.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    last.write_bytes(raw)
+    watcher = Listens(-1)
+    Run.resume(
+        ask(tiny, few_digits), record=read_record(folder.path), folder=folder, progress=watcher
+    ).execute()
+    assert any("is damaged" in text and "Going on from the one before it" in text for text in watcher.said)
+    for name in ("fit", "raw", "averaged"):
+        assert same_weights(finished, folder, name)
+    assert figures_of(read_record(folder.path)) == figures_of(read_record(finished.path))
+    assert folder.metrics.read_text() == finished.metrics.read_text()
+
+
+def test_two_damaged_checkpoints_are_an_error(few_digits: Dataset, tiny: Recipe, tmp_path: Path) -> None:
+    """A run whose checkpoints are all damaged does not start over silently."""
+    folder = create_run_folder(tmp_path / "lost")
+    with pytest.raises(StopRequested):
+        Run.start(ask(tiny, few_digits), folder=folder, progress=StopsAt(STEPS_PER_EPOCH + 1)).execute()
+    for path in folder.resumable:
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(PlumblineError, match="No other is left"):
+        Run.resume(ask(tiny, few_digits), record=read_record(folder.path), folder=folder).execute()
 
 
 def test_an_added_evaluation_does_not_change_training(few_digits: Dataset, tiny: Recipe) -> None:

@@ -46,7 +46,7 @@ def run_fit(arguments: FitArguments, *, before: Record | None) -> None:
         run = Run.start(request, folder=folder, progress=run_progress)
     else:
         run = Run.resume(request, record=before, folder=folder, progress=run_progress)
-    if arguments.resume and not folder.checkpoint("last").is_file():
+    if arguments.resume and not any(path.is_file() for path in folder.resumable):
         run_progress.say("There is no checkpoint to resume from yet: the run starts anew.")
     _execute(run, arguments=arguments, progress=run_progress)
 

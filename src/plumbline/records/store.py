@@ -48,8 +48,13 @@ class RunFolder:
         return self.path / "tensorboard"
 
     def checkpoint(self, name: str) -> Path:
-        """`checkpoints/NAME.ckpt`; names are `last`, `fit`, `raw` and `averaged`."""
+        """`checkpoints/NAME.ckpt`; names are `last`, `previous`, `fit`, `raw` and `averaged`."""
         return self.path / "checkpoints" / f"{name}.ckpt"
+
+    @property
+    def resumable(self) -> tuple[Path, Path]:
+        """The two checkpoints that a run can go on from, the newest first; either may be missing."""
+        return self.checkpoint("last"), self.checkpoint("previous")
 
 
 def create_run_folder(path: Path) -> RunFolder:

@@ -46,7 +46,8 @@ def _mean(average: Tensor, new: Tensor, count: int) -> Tensor:
     if not new.is_floating_point():
         return new.clone()
     wide = torch.promote_types(new.dtype, torch.float32)
-    return torch.lerp(average.to(wide), new.to(wide), 1 / (count + 1))
+    # An average that was read from a checkpoint lies on the CPU, wherever the weights are.
+    return torch.lerp(average.to(new.device, wide), new.to(wide), 1 / (count + 1))
 
 
 @torch.no_grad()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,20 @@ from lightning.fabric.plugins import CheckpointIO
 from plumbline.errors import PlumblineError
 
 
-def write_checkpoint(content: dict[str, Any], *, path: Path) -> None:
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint that was read whole, and what was wrong with newer ones."""
+
+    path: Path
+    content: dict[str, Any]
+    damaged: tuple[str, ...]
+
+
+def write_checkpoint(content: dict[str, Any], *, path: Path, previous: Path | None = None) -> None:
     """Write beside `path`, flush, rename: at every instant the old or the new file is there, whole.
 
-    Lightning stages in TMPDIR and copies, so a full disk can destroy the old file (lightning 2.6.6, seen).
+    The old file goes to `previous` if that is given. Lightning stages in TMPDIR and copies, so a full disk
+    can destroy the old file (lightning 2.6.6, seen).
     Raises PlumblineError if the folder cannot be written; the old file is then as it was.
     """
     temporary: Path | None = None
@@ -30,6 +42,8 @@ def write_checkpoint(content: dict[str, Any], *, path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
+        if previous is not None and path.is_file():
+            path.replace(previous)
         temporary.replace(path)
         _flush_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
@@ -65,8 +79,25 @@ def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     return content
 
 
+def newest_checkpoint(paths: Sequence[Path]) -> Found | None:
+    """Read the first of `paths`, newest first, that is whole; None if none of them is there.
+
+    Raises PlumblineError if some are there and all are damaged.
+    """
+    damaged: list[str] = []
+    for path in paths:
+        if path.is_file():
+            try:
+                return Found(path, content=read_checkpoint(path), damaged=tuple(damaged))
+            except PlumblineError as error:
+                damaged.append(str(error))
+    if damaged:
+        raise PlumblineError(" ".join([*damaged, "No other is left: start a new run with another --out."]))
+    return None
+
+
 class DurableCheckpointIO(CheckpointIO):
-    """The two functions above in the form that `lightning.Trainer(plugins=[…])` takes."""
+    """These functions in the form that `lightning.Trainer(plugins=[…])` takes; two files are kept."""
 
     def save_checkpoint(
         self,
@@ -74,8 +105,8 @@ class DurableCheckpointIO(CheckpointIO):
         path: str | Path,
         storage_options: Any | None = None,  # noqa: ANN401, ARG002
     ) -> None:
-        """Write `checkpoint` to `path`, whole or not at all."""
-        write_checkpoint(checkpoint, path=Path(path))
+        """Write `checkpoint` to `path`, whole or not at all; the file before it becomes `previous.ckpt`."""
+        write_checkpoint(checkpoint, path=Path(path), previous=Path(path).with_name("previous.ckpt"))
 
     def load_checkpoint(
         self,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lightning.pytorch import Callback, Trainer
 
 from plumbline.evaluation import predict, score
@@ -21,7 +19,7 @@ from plumbline.records import (
 from plumbline.training.averaging import WeightAverager
 from plumbline.training.build import Built, build_data, build_phase, phases
 from plumbline.training.callbacks import KeepLast, SeedEachStep
-from plumbline.training.checkpoints import DurableCheckpointIO, read_checkpoint
+from plumbline.training.checkpoints import DurableCheckpointIO, Found, newest_checkpoint
 from plumbline.training.chronicle import Chronicle
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import Compute
@@ -109,15 +107,15 @@ class Run:
         self.journal.put_phase(self._phase_part(built, phase=phase, finished=True))
 
     def _train(self, built: Built, *, phase: PhaseName, averager: WeightAverager) -> None:
-        last = self.folder.checkpoint("last")
-        resumed_step = _saved_step(last, phase=phase)
+        saved = self._saved(phase)
+        resumed_step = int(saved.content["global_step"]) if saved is not None else 0
         self.journal.put_phase(self._phase_part(built, phase=phase, finished=False))
         first_step = sum(known.steps for known in self.journal.record.phases if known.name != phase)
         figures = Figures(
             self.folder.events,
             metrics=self.folder.metrics,
             first_step=first_step,
-            resume_step=resumed_step or 0,
+            resume_step=resumed_step,
             writes=is_first_process(),
         )
         chronicle = Chronicle(
@@ -127,15 +125,22 @@ class Run:
             SeedEachStep(self.request.seed, first_step=first_step),
             *([averager] if phase == "average" else []),
             chronicle,
-            KeepLast(last, phase=phase, stop=self._stop),
+            KeepLast(self.folder.checkpoint("last"), phase=phase, stop=self._stop),
         ]
         trainer = _trainer(built, compute=self.request.compute, callbacks=callbacks, folder=self.folder)
         trainer.fit(
             built.classifier,
             datamodule=built.data,
-            ckpt_path=last if resumed_step is not None else None,
+            ckpt_path=None if saved is None else saved.path,
             weights_only=True,
         )
+
+    def _saved(self, phase: PhaseName) -> Found | None:
+        """Give the newest whole checkpoint if it belongs to this phase."""
+        found = newest_checkpoint(self.folder.resumable)
+        for problem in found.damaged if found is not None else ():
+            self._progress.say(f"{problem} Going on from the one before it.")
+        return found if found is not None and found.content.get("plumbline_phase") == phase else None
 
     def _conclude(self, built: Built, *, phase: PhaseName, averager: WeightAverager) -> None:
         classifier = built.classifier.to(self.request.compute.device)
@@ -202,11 +207,3 @@ def _trainer(built: Built, *, compute: Compute, callbacks: list[Callback], folde
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _saved_step(last: Path, *, phase: PhaseName) -> int | None:
-    """Give the step at which `last` stands, or None if it is not there or belongs to another phase."""
-    if not last.is_file():
-        return None
-    content = read_checkpoint(last)
-    return int(content["global_step"]) if content.get("plumbline_phase") == phase else None

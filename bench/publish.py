@@ -1,0 +1,71 @@
+"""Put the record of a finished run under results/, and the README's table right.
+
+Absolute paths in it say something about a machine and nothing about the result: each is cut to its last part.
+
+Run: python -m bench.publish RUN NAME
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from bench.table import ROOT, put_between, read_results, results_table
+from plumbline.errors import PlumblineError
+from plumbline.records import Record, read_record, write_text
+
+_ABSOLUTE = re.compile(r"(?<![\w.~/:])/(?:[^\s/()'\"]+/)*([^\s/()'\"]+)/?")
+
+
+def without_paths(text: str) -> str:
+    """Cut every absolute path to its last part.
+
+    >>> without_paths("plumbline fit --out /home/me/runs/one --data ../data")
+    'plumbline fit --out one --data ../data'
+    >>> without_paths("Hugging Face (https://huggingface.co/datasets/x)")
+    'Hugging Face (https://huggingface.co/datasets/x)'
+    """
+    return _ABSOLUTE.sub(r"\1", text)
+
+
+def publish(run: Path, *, name: str, results: Path) -> Record:
+    """Write results/NAME/record.json from a run folder.
+
+    Raises PlumblineError if the run is not finished, or if there is a result of that name.
+    """
+    record = read_record(run)
+    if record.status != "finished":
+        raise PlumblineError(
+            f"The run in {run} is {record.status}, not finished: only whole runs are results."
+        )
+    target = results / name / "record.json"
+    if target.exists():
+        raise PlumblineError(
+            f"There is a result {target} already; nothing was overwritten. Choose another name."
+        )
+    dataset = record.dataset.model_copy(update={"source": without_paths(record.dataset.source)})
+    record = record.model_copy(update={"command": without_paths(record.command), "dataset": dataset})
+    target.parent.mkdir(parents=True)
+    write_text(target, record.model_dump_json(indent=2) + "\n")
+    return record
+
+
+def main() -> None:
+    """Publish one run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    arguments = parser.parse_args()
+    try:
+        publish(arguments.run, name=arguments.name, results=ROOT / "results")
+    except PlumblineError as error:
+        sys.exit(f"Error: {error}")
+    readme = ROOT / "README.md"
+    table = results_table(read_results(ROOT / "results"))
+    readme.write_text(put_between(readme.read_text(encoding="utf-8"), table=table), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
