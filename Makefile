@@ -15,12 +15,13 @@ SAY = printf '%s\n'
 # where it puts them does not.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH VIRTUAL_ENV MYPYPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER
 
-.PHONY: help setup run test lint bench lock clean
+.PHONY: help setup run test torture lint bench lock clean
 
 help:
 	@$(SAY) \
 	  "make run     set up, then train, test and average a baseline (ARGS go to plumbline fit)" \
 	  "make test    set up, then lint, types and all tests (ARGS go to pytest)" \
+	  "make torture set up, then kill a training 200 times and compare bits (ARGS=--kills N)" \
 	  "make lint    set up, then lint and types" \
 	  "make bench   set up, then measure one training step (ARGS go to bench.step)" \
 	  "make setup   make $(VENV) from requirements.lock" \
@@ -36,6 +37,10 @@ run: $(INSTALLED)
 test: lint
 	@$(SAY) "== tests"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+torture: $(INSTALLED)
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && \
+	  OMP_NUM_THREADS=1 $(BIN)/python tests/torture/kill.py "$$work" $(ARGS)
 
 lint: $(INSTALLED)
 	@$(SAY) "== lint"

@@ -134,7 +134,7 @@ def measure(arm: str, *, steps: int, batch: int) -> Measured:
         precision=compute.precision if compute else "fp32",
         device=compute.name if compute else "",
         threads=torch.get_num_threads(),
-        data=f"{data.name}, {data.source}",
+        data=data.name,
     )
 
 
@@ -180,8 +180,8 @@ def load_data() -> Dataset:
     except PlumblineError as error:
         images = torch.randint(0, 256, (COUNT, 3, 32, 32), dtype=torch.uint8)
         split, half = ImageSet(images, torch.arange(COUNT) % 10), (0.5, 0.5, 0.5)
-        name, source = f"{COUNT:,} random images", f"because {error}"
-        return Dataset(name, CIFAR10.classes, split, split, "", source=source, mean=half, std=half)
+        name = f"{COUNT:,} random images, because {error}"
+        return Dataset(name, CIFAR10.classes, split, split, "", source="random", mean=half, std=half)
 
 
 def matrix_rate(dtype: torch.dtype, *, side: int = 4096, at_least: float = 1.0) -> float:

@@ -28,6 +28,9 @@ class SeedEachStep(Callback):
         torch.manual_seed(stream_seed(self._seed, "layers", self._first_step + trainer.global_step))
 
 
+SAVE_EVERY_SECONDS = 300.0
+
+
 class KeepLast(Callback):
     """Save `last` after every epoch, every few minutes within one, and when a stop was asked for.
 
@@ -35,8 +38,8 @@ class KeepLast(Callback):
     Lightning leave out the epoch's validation and end when it resumes (lightning 2.6.6, seen).
     """
 
-    def __init__(self, path: Path, *, phase: PhaseName, stop: StopFlag, every_seconds: float = 300.0) -> None:
-        self._path, self._phase, self._stop, self._every = path, phase, stop, every_seconds
+    def __init__(self, path: Path, *, phase: PhaseName, stop: StopFlag) -> None:
+        self._path, self._phase, self._stop = path, phase, stop
         self._saved_at = perf_counter()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -47,7 +50,7 @@ class KeepLast(Callback):
         """Save if it is time, or if the run has to stop here."""
         if trainer.is_last_batch:
             return
-        due = perf_counter() - self._saved_at > self._every
+        due = perf_counter() - self._saved_at > SAVE_EVERY_SECONDS
         wanted = agreed(self._stop.signal_number or int(due))
         if wanted:
             self._save(trainer)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from plumbline.records import write_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -64,5 +67,6 @@ def drop_rows_after(path: Path, *, step: int) -> None:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.reader(file) if len(row) == len(_COLUMNS) and row[0].isdigit()]
     kept = [row for row in rows if int(row[0]) <= step]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([_COLUMNS, *kept])
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([_COLUMNS, *kept])
+    write_text(path, text.getvalue())
