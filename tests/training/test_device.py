@@ -66,3 +66,29 @@ print(after - before)
         for arm in ("tuned", "plain")
     )
     assert tuned * 5 < plain
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "stride", "side"),
+    [(3, 3, 1, 32), (64, 3, 1, 32), (64, 3, 2, 32), (64, 1, 2, 32), (256, 3, 2, 8), (256, 1, 2, 8)],
+)
+def test_bf16_convolutions_of_a_resnet_are_right_here(
+    channels: int, kernel: int, stride: int, side: int
+) -> None:
+    """Forward and both gradients agree with fp32 within bf16's error; older oneDNN was wrong on AMX here."""
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(channels, 64, kernel, stride, padding=kernel // 2, bias=False)
+    conv = conv.to(memory_format=torch.channels_last)
+    images = torch.randn(4, channels, side, side).to(memory_format=torch.channels_last)
+    results = []
+    for autocast in (False, True):
+        inputs = images.clone().requires_grad_()
+        conv.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            output = conv(inputs)
+        torch.autograd.backward(output.float().square().mean())
+        assert inputs.grad is not None
+        assert conv.weight.grad is not None
+        results.append((output.detach().float(), inputs.grad, conv.weight.grad.clone()))
+    for exact, rounded in zip(*results, strict=True):
+        assert torch.linalg.vector_norm(rounded - exact) < 0.02 * torch.linalg.vector_norm(exact)
