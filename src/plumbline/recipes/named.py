@@ -21,9 +21,11 @@ def resnet18() -> Recipe:
 def resnet18_quick() -> Recipe:
     """The same system, small enough for a machine without an accelerator.
 
-    The same network and phases on smaller images and fewer epochs.
-    Accuracy: see the README's table for what was measured, on which machine.
-    Command: plumbline fit resnet18-quick
+    The same network and phases on images of 16 pixels, 4 + 2 epochs: it shows the whole in minutes, and is
+    no baseline to quote.
+    Accuracy: 77.14 % averaged on CIFAR-10's test images (76.31 to 77.95, one seed, 2026-11-24; two cores of
+    an AMD EPYC without bf16 arithmetic; the time was not measured on a quiet machine).
+    Command: plumbline fit resnet18-quick --data cifar10 --seed 7
     """
     return Recipe(
         name="resnet18-quick",
