@@ -65,7 +65,7 @@ def test_the_library_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(lightning, "Trainer", ShortTrainer)
     code = "\n".join(block for language, block in BLOCKS if language == "python")
-    small = code.replace("CIFAR10DataModule()", "CIFAR10DataModule(batch_size=8)")
+    small = code.replace("CIFAR10DataModule()", "CIFAR10DataModule(batch_size=8, val_split=64)")
     assert small != code
     names: dict[str, object] = {}
     exec(compile(small.replace("train_dataloader()", "val_dataloader()"), "README.md", "exec"), names)  # noqa: S102

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from statistics import median
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,16 +51,25 @@ def test_the_surface_is_frozen() -> None:
     assert surface(typer.main.get_command(app)) == SURFACE
 
 
+def processor_seconds() -> float:
+    """Give what all processes that this one started and that have ended have cost."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.parametrize("command", SURFACE)
 def test_help_answers_at_once(command: str) -> None:
-    """`--help` of every command takes half a second at most, the median of three processes."""
+    """`--help` of every command costs half a second at most, the median of three processes.
+
+    Processor time is counted: other tests run beside this one, and what they take is not its own.
+    """
     seconds = []
     for _ in range(3):
-        began = perf_counter()
+        began = processor_seconds()
         done = subprocess.run(
             [sys.executable, "-m", "plumbline", *command.split(), "--help"], capture_output=True, check=True
         )
-        seconds.append(perf_counter() - began)
+        seconds.append(processor_seconds() - began)
         assert b"Usage" in done.stdout
     assert median(seconds) <= 0.5
 
