@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "serve": {"evaluation", "models", "data", "records"},
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)  # everything
-LEAVES = {"errors", "streams", "progress", "engine"}
+LEAVES = {"durable", "errors", "streams", "progress", "engine"}
 FRONT_DOORS = {"__init__", "__main__"}
 TORCH = {"torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning"}
 LIGHTNING = {"lightning", "pytorch_lightning"}

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from plumbline.data.connect import Connector, DownloadError
 from plumbline.data.read import file_sha256
+from plumbline.durable import flush_folder
 from plumbline.errors import PlumblineError
 from plumbline.progress import SILENT
 
@@ -58,7 +59,7 @@ def fetch_file(
                     part, url=url, size=size, sha256=sha256, progress=progress, connector=connector
                 )
                 part.replace(target)
-                _sync_folder(target.parent)
+                flush_folder(target.parent)
         finally:
             lock.release()
     except OSError as error:
@@ -165,11 +166,3 @@ class _Receiver:
             task.advance(len(block))
             have += len(block)
         self._stream.flush()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from plumbline.durable import flush_folder
 from plumbline.errors import PlumblineError
 from plumbline.records.schema import SCHEMA_VERSION, Record
 
@@ -90,6 +91,7 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+        flush_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
+from plumbline.durable import flush_folder
 from plumbline.errors import PlumblineError
 
 
@@ -45,7 +46,7 @@ def write_checkpoint(content: dict[str, Any], *, path: Path, previous: Path | No
         if previous is not None and path.is_file():
             path.replace(previous)
         temporary.replace(path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         raise PlumblineError(
             f"The checkpoint {path} cannot be written: {error}. The one before is kept."
@@ -120,11 +121,3 @@ class DurableCheckpointIO(CheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove the file at `path`."""
         Path(path).unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
