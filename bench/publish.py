@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from bench.table import ROOT, put_between, read_results, results_table
+from bench.table import ROOT, both_tables, put_between
 from plumbline.errors import PlumblineError
 from plumbline.records import Record, read_record, write_text
 
@@ -63,7 +63,7 @@ def main() -> None:
     except PlumblineError as error:
         sys.exit(f"Error: {error}")
     readme = ROOT / "README.md"
-    table = results_table(read_results(ROOT / "results"))
+    table = both_tables(ROOT / "results")
     readme.write_text(put_between(readme.read_text(encoding="utf-8"), table=table), encoding="utf-8")
 
 

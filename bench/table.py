@@ -1,4 +1,4 @@
-"""The README's table of results, generated from the records under results/.
+"""The README's tables of results, generated from the records under results/.
 
 Run: python -m bench.table          prints the table
      python -m bench.table --write  puts it into README.md, between its two marks
@@ -7,6 +7,7 @@ Run: python -m bench.table          prints the table
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,6 +27,30 @@ HEAD = (
 def results_table(records: Iterable[tuple[str, Record]]) -> str:
     """Give the Markdown table of finished runs, each with the path of its record."""
     return "\n".join([*HEAD, *(_row(path, record) for path, record in records)])
+
+
+def steps_table(folder: Path) -> str:
+    """Give the Markdown table of `bench.step`'s records under results/."""
+    rows = [
+        "| step of resnet18 | plain, images/s | plumbline, images/s | times | n each | machine, date |",
+        "|---|---|---|---|---|---|",
+    ]
+    for path in sorted(folder.glob("step-*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        plain, fast = record["summary"]["plain"], record["summary"]["fast"]
+        rows.append(
+            f"| [batch {record['arguments']['batch']}](results/{path.name}) "
+            f"| {plain['median']:.1f} ({plain['used']:.0%} of the floor) "
+            f"| {fast['median']:.1f} ({fast['used']:.0%} of the floor) | {record['ratio_median']:.2f} "
+            f"| {fast['n']} | {record['device']}, torch {record['versions']['torch']}, "
+            f"{record['date'][:10]} |"
+        )
+    return "\n".join(rows)
+
+
+def both_tables(folder: Path) -> str:
+    """Give everything that stands between the README's marks."""
+    return f"{results_table(read_results(folder))}\n\n{steps_table(folder)}"
 
 
 def read_results(folder: Path) -> list[tuple[str, Record]]:
@@ -74,7 +99,7 @@ def main() -> None:
     """Print the table, or write it into the README."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put it into README.md")
-    table = results_table(read_results(ROOT / "results"))
+    table = both_tables(ROOT / "results")
     if parser.parse_args().write:
         readme = ROOT / "README.md"
         readme.write_text(put_between(readme.read_text(encoding="utf-8"), table=table), encoding="utf-8")
