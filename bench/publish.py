@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from bench.table import ROOT, both_tables, put_between
+from bench.table import ROOT, write_readme
 from plumbline.errors import PlumblineError
 from plumbline.records import Record, read_record, write_text
 
@@ -62,9 +62,7 @@ def main() -> None:
         publish(arguments.run, name=arguments.name, results=ROOT / "results")
     except PlumblineError as error:
         sys.exit(f"Error: {error}")
-    readme = ROOT / "README.md"
-    table = both_tables(ROOT / "results")
-    readme.write_text(put_between(readme.read_text(encoding="utf-8"), table=table), encoding="utf-8")
+    write_readme()
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from plumbline.analysis import wilson_interval
 from plumbline.cli.console import in_words
-from plumbline.cli.summary import find_score
+from plumbline.cli.summary import find_score, interval
 from plumbline.records import PhaseName, Record, WeightsName, read_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,6 +71,13 @@ def put_between(text: str, *, table: str) -> str:
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
+def write_readme() -> None:
+    """Put the tables of all results into the README."""
+    readme = ROOT / "README.md"
+    text = put_between(readme.read_text(encoding="utf-8"), table=both_tables(ROOT / "results"))
+    readme.write_text(text, encoding="utf-8")
+
+
 def _row(path: str, record: Record) -> str:
     device = record.device
     cells = (
@@ -91,20 +97,17 @@ def _score(record: Record, *, phase: PhaseName, weights: WeightsName) -> str:
     part = find_score(record, phase=phase, weights=weights, split="test")
     if part is None:
         return "not measured"
-    found = wilson_interval(part.correct, count=part.count)
-    return f"{part.accuracy:.2%} ({found.low * 100:.2f} to {found.high * 100:.2f})"
+    return f"{part.accuracy:.2%} ({interval(part)})"
 
 
 def main() -> None:
     """Print the table, or write it into the README."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put it into README.md")
-    table = both_tables(ROOT / "results")
     if parser.parse_args().write:
-        readme = ROOT / "README.md"
-        readme.write_text(put_between(readme.read_text(encoding="utf-8"), table=table), encoding="utf-8")
+        write_readme()
     else:
-        print(table)
+        print(both_tables(ROOT / "results"))
 
 
 if __name__ == "__main__":

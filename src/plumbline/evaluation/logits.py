@@ -66,7 +66,7 @@ def predict(
     labels: list[torch.Tensor] = []
     total = len(batches) if isinstance(batches, Sized) else None
     with (
-        _evaluating(model),
+        evaluating(model),
         torch.random.fork_rng(devices=[]),
         progress.task("evaluate", total=total, unit="steps") as task,
         torch.inference_mode(),
@@ -91,7 +91,8 @@ def _device_of(model: nn.Module) -> torch.device:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode while inside, and each of its modules back into its own afterwards."""
     before = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

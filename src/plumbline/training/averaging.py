@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from plumbline.errors import PlumblineError
+from plumbline.evaluation import evaluating
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -65,20 +66,18 @@ def refresh_batch_norm(
     ]
     if not norms:
         return 0
-    was_training, momenta = model.training, [norm.momentum for norm in norms]
-    model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # torch: a cumulative mean
-        norm.train()
+    momenta = [norm.momentum for norm in norms]
     device, seen = next(model.parameters()).device, 0
-    for images, _ in batches:
-        with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+    with evaluating(model), torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # torch: a cumulative mean
+            norm.train()
+        for images, _ in batches:
             model(images.to(device))
-        seen += 1
+            seen += 1
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    model.train(was_training)
     if seen == 0:
         raise PlumblineError("BatchNorm cannot be refreshed from no batches: give the training batches.")
     return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import lightning
 
@@ -30,9 +31,12 @@ def save_weights(classifier: ImageClassifier, *, dataset: Dataset, path: Path) -
 
 def load_weights(classifier: ImageClassifier, path: Path) -> None:
     """Put the weights of a file into a classifier of the same shape."""
-    state = read_checkpoint(path).get("state_dict", {})
+    _fill(classifier, content=read_checkpoint(path), path=path)
+
+
+def _fill(classifier: ImageClassifier, *, content: dict[str, Any], path: Path) -> None:
     try:
-        classifier.load_state_dict(state)
+        classifier.load_state_dict(content.get("state_dict", {}))
     except RuntimeError as error:
         raise PlumblineError(f"The weights in {path} do not fit this model: {str(error)[:300]}") from error
 
@@ -47,5 +51,5 @@ def load_classifier(path: Path) -> ImageClassifier:
             f"{path} holds no weights of a plumbline run: expected a model's name and classes."
         )
     classifier = ImageClassifier(**settings)
-    load_weights(classifier, path)
+    _fill(classifier, content=content, path=path)
     return classifier.eval()
