@@ -21,8 +21,14 @@ def models(
         return
     description = describe_model(name, num_classes=classes)
     typer.echo(description.text)
-    typer.echo(f"\n{description.name}: {description.parameters:,} parameters")
-    typer.echo("Changed for small images:")
+    typer.echo(
+        f"\n{description.name}: {description.parameters:,} parameters, "
+        f"{description.multiply_accumulates / 1e6:,.1f} million multiply-accumulates for an image of "
+        f"{description.image_size} pixels."
+    )
+    typer.echo(f"{description.rule}\nSource: {description.source}")
+    if description.changes:
+        typer.echo("Changed for small images:")
     for change in description.changes:
         typer.echo(f"\n  {change.where}\n    before  {change.before}\n    after   {change.after}")
         typer.echo(f"    why     {change.why}")

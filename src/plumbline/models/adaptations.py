@@ -103,6 +103,10 @@ def adapt_one_stride(surgery: Surgery) -> None:
         surgery.keep_resolution(where, why=_STRIDE)
 
 
+def adapt_nothing(_surgery: Surgery) -> None:
+    """Leave a network that was made for small images as it is."""
+
+
 def replace_head(surgery: Surgery, where: str, *, num_classes: int) -> None:
     """Put a fresh linear layer of `num_classes` outputs in the place of the last one."""
     old = surgery.model.get_submodule(where)

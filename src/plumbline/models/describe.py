@@ -17,11 +17,11 @@ class ModelDescription:
     """One supported network as `create_model` builds it.
 
     Attributes:
-        name: torchvision's name.
+        name: the name in `list_models()`.
         family: name of the family whose rule was applied.
         rule: that rule in a sentence or two.
         source: where the rule is documented.
-        changes: every layer that differs from torchvision's network, in order.
+        changes: every layer that differs from torchvision's network, in order; none for networks of our own.
         parameters: number of trained numbers.
         multiply_accumulates: multiply-accumulates of convolutions and linear layers for one image.
         image_size: side in pixels of the image they were counted on.
@@ -67,7 +67,7 @@ def describe_model(name: str, *, num_classes: int = 10, image_size: int = 32) ->
         rule=family.rule,
         source=family.source,
         changes=tuple(surgery.changes),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         multiply_accumulates=_multiply_accumulates(model, image_size=image_size),
         image_size=image_size,
         text=str(model),

@@ -1,13 +1,16 @@
-"""Which torchvision families work on small images, by which rule, and where the rule comes from."""
+"""Which families of networks work on small images, by which rule, and where the rule comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import nn
+
 from plumbline.models.adaptations import (
     adapt_convnext,
     adapt_densenet,
+    adapt_nothing,
     adapt_one_stride,
     adapt_regnet,
     adapt_resnet,
@@ -15,6 +18,7 @@ from plumbline.models.adaptations import (
     adapt_two_strides,
     adapt_vgg,
 )
+from plumbline.models.speed_nets import SMALLEST_IMAGE, SPEED_NETS, speed_net
 from plumbline.models.surgery import Surgery
 
 
@@ -24,12 +28,14 @@ class Family:
 
     Attributes:
         name: what people call the family.
-        members: torchvision's names.
+        members: their names; torchvision's, but for networks of our own.
         adapt: makes the changes for small images.
         head: path of the last linear layer.
         smallest_image: side in pixels that the remaining halvings bring down to a map of one place.
         rule: what is changed and what it achieves, in a sentence or two.
         source: where the rule is documented.
+        build: makes a network of our own, called with a name and `num_classes`; None takes torchvision's,
+            adapts it and replaces its head.
 
     """
 
@@ -40,6 +46,7 @@ class Family:
     smallest_image: int
     rule: str
     source: str
+    build: Callable[..., nn.Module] | None = None
 
 
 _KUANGLIU = "github.com/kuangliu/pytorch-cifar, models/"
@@ -161,5 +168,18 @@ FAMILIES: tuple[Family, ...] = (
         smallest_image=8,
         rule="Patches of 1 pixel in place of 4x4: the last map of a 32-pixel image is 4x4.",
         source="github.com/filipbasara0/simple-convnext (patch sizes 1, 2 and 4 compared on CIFAR-10)",
+    ),
+    Family(
+        name="SpeedNet",
+        members=SPEED_NETS,
+        adapt=adapt_nothing,
+        head="head",
+        smallest_image=SMALLEST_IMAGE,
+        rule="Made for small images, to train fast: a fixed 2x2 layer whitens the patches, three groups of "
+        "3x3 convolutions halve the map each (31, 15, 7 and 3 wide for 32 pixels), and the head reads the "
+        "maximum of each channel. Filters start as copies of their input, norms have a bias and no scale.",
+        source="Jordan, arXiv 2404.00498; github.com/KellerJordan/cifar10-airbench, airbench94_muon.py "
+        "(speednet_s) and airbench96_faster.py (the shortcuts of speednet_l)",
+        build=speed_net,
     ),
 )

@@ -1,4 +1,4 @@
-"""Build a torchvision classification network by name, adapted to small images."""
+"""Build a classification network by name: torchvision's, adapted to small images, or one of our own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def create_model(
     What is changed for each family, and why, is told by `describe_model`. With `pretrained` the ImageNet
     weights are loaded first: layers that keep their shape keep them, also where only a stride was changed.
     Replaced layers start from random numbers: the head, and the first convolution where it is replaced
-    (7x7 in ResNets and DenseNets, 4x4 in ConvNeXts: no smaller kernel holds their weights).
+    (7x7 in ResNets and DenseNets, 4x4 in ConvNeXts: no smaller kernel holds their weights). Networks of our
+    own have no such weights.
 
     Args:
         name: one of `list_models()`.
@@ -75,13 +76,22 @@ def build(name: str, *, num_classes: int, pretrained: bool, image_size: int, see
             f"{image_size}. Enlarge the images, or choose a model that halves them less often: "
             f"{', '.join(_members_for(image_size)) or 'none reads images so small'}."
         )
+    if pretrained and family.build is not None:
+        raise PlumblineError(
+            f"pretrained: expected False for {name}, a network of our own for which no weights were ever "
+            "published, got True. Start it from random weights with pretrained=False; it trains in minutes."
+        )
     with nullcontext() if seed is None else torch.random.fork_rng(devices=[]):
         if seed is not None:
             # torch.manual_seed would also set the generators of GPUs, which are not put back.
             torch.default_generator.manual_seed(stream_seed(seed, "init"))
-        surgery = Surgery(torchvision_model(name, pretrained=pretrained))
+        if family.build is None:
+            surgery = Surgery(torchvision_model(name, pretrained=pretrained))
+        else:
+            surgery = Surgery(family.build(name, num_classes=num_classes))
         family.adapt(surgery)
-        replace_head(surgery, family.head, num_classes=num_classes)
+        if family.build is None:
+            replace_head(surgery, family.head, num_classes=num_classes)
     return surgery
 
 
