@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from plumbline.errors import PlumblineError
+from plumbline.optim.scheduler import StepScheduler
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _check_divisors(*, start_divisor: float, final_divisor: float) -> None:
             )
 
 
-class OneCycle(LRScheduler):
+class OneCycle(StepScheduler):
     """Set learning rate and momentum of every parameter group by `one_cycle`, once for each optimizer step.
 
     It takes the settings of `one_cycle`, and overrules the rate and the momentum that the optimizer was made
@@ -117,6 +117,8 @@ class OneCycle(LRScheduler):
         PlumblineError: a setting that `one_cycle` refuses, or a checkpoint of another schedule.
 
     """
+
+    kind = "one-cycle"
 
     def __init__(
         self,
@@ -149,15 +151,6 @@ class OneCycle(LRScheduler):
         """Give the rate of every parameter group."""
         return [self.value().rate for _ in self.optimizer.param_groups]
 
-    def step(self, epoch: int | None = None) -> None:
-        """Move on by one optimizer step, or to step `epoch`.
-
-        torch's own method is not called: it warns where a gradient scaler has left out the first step.
-        """
-        self._step_count += 1
-        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        self._apply()
-
     def _apply(self) -> None:
         value = self.value()
         for group in self.optimizer.param_groups:
@@ -168,18 +161,5 @@ class OneCycle(LRScheduler):
                 group["betas"] = (value.momentum, *group["betas"][1:])
         self._last_lr = self.get_lr()
 
-    def state_dict(self) -> dict[str, Any]:
-        """Give the position and the settings, in plain numbers."""
-        return {"step": self.last_epoch, "total_steps": self.total_steps, **self.settings}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go to the position of a checkpoint, which must be of the same schedule."""
-        mine = self.state_dict()
-        for name, saved in state_dict.items():
-            if name != "step" and mine.get(name) != saved:
-                raise PlumblineError(
-                    f"{name}: this one-cycle schedule has {mine.get(name)}, the checkpoint was written with "
-                    f"{saved}. Resume with the same epochs, batch size and rates, or start a new run."
-                )
-        self.last_epoch = int(state_dict["step"])
-        self._apply()
+    def _settings(self) -> dict[str, Any]:
+        return {"total_steps": self.total_steps, **self.settings}
