@@ -5,9 +5,10 @@ import torch
 from lightning.fabric.utilities.data import _set_sampler_epoch
 
 from plumbline.data.augment import random_crop, random_flip
-from plumbline.data.batches import BatchStream, EvaluationBatches
+from plumbline.data.batches import BatchStream, Draw, EvaluationBatches
 from plumbline.data.images import ImageSet
 from plumbline.errors import PlumblineError
+from plumbline.streams import stream_generator
 
 COUNT = 50
 
@@ -19,8 +20,8 @@ def image_set() -> ImageSet:
     return ImageSet(images, torch.arange(COUNT))
 
 
-def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    return random_flip(random_crop(images, padding=2, generator=generator), generator=generator)
+def augment(images: torch.Tensor, draw: Draw) -> torch.Tensor:
+    return random_flip(random_crop(images, padding=2, generator=draw.generator), generator=draw.generator)
 
 
 def stream(
@@ -72,6 +73,41 @@ def test_augmentation_follows_seed_and_epoch() -> None:
     state = torch.get_rng_state()
     assert same(iter(stream()), iter(stream()))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_known_batch() -> None:
+    """A batch of a seed is pinned: order and augmentation stay what they were, whatever makes them."""
+    images, labels = next(iter(stream()))
+    assert labels.tolist() == [42, 8, 16, 44, 45, 17, 49, 2, 27, 7, 31, 11, 21, 25, 18, 4]
+    assert [int(image.sum()) for image in images[:5]] == [16513, 17578, 20613, 20213, 15309]
+    assert images[0, 0, 3].tolist() == [0, 104, 25, 80, 142, 244, 71, 5]
+
+
+def test_the_layout_of_the_images_changes_nothing() -> None:
+    """A split that lies channels_last in memory gives the same batches."""
+    plain, other = stream(), stream()
+    split = plain.split
+    other.split = ImageSet(split.images.contiguous(memory_format=torch.channels_last), split.labels)
+    assert same(iter(plain), iter(other))
+
+
+def test_augmentation_is_told_what_it_has() -> None:
+    """A draw names the batch's images by their place in the split, and the epoch of the random streams."""
+    seen: list[Draw] = []
+
+    def look(images: torch.Tensor, draw: Draw) -> torch.Tensor:
+        assert torch.equal(images, image_set().images[draw.indices])
+        seen.append(draw)
+        return images
+
+    batches = BatchStream(
+        image_set(), batch_size=16, seed=7, augment=look, finish=lambda images, _: images, first_epoch=3
+    )
+    batches.set_epoch(2)
+    assert labels(batches) == torch.cat([draw.indices for draw in seen]).tolist()
+    assert [draw.epoch for draw in seen] == [5] * 4
+    for batch, draw in enumerate(seen):
+        assert draw.generator.initial_seed() == stream_generator(7, "augment", 5, batch).initial_seed()
 
 
 def test_lightning_sets_the_epoch() -> None:

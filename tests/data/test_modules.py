@@ -10,6 +10,7 @@ from torch.nn import functional
 from torchvision import transforms
 
 from plumbline.data import load_dataset
+from plumbline.data.batches import Draw
 from plumbline.data.catalog import CIFAR10, CIFAR100
 from plumbline.data.images import Dataset
 from plumbline.data.load import load_cifar
@@ -161,6 +162,74 @@ def test_switches_change_the_batches(digits: Dataset) -> None:
             digits, batch_size=1437, validation_count=0, seed=3, crop_padding=padding, flip=flip
         )
         assert not torch.equal(next(iter(other.train_dataloader()))[0], images)
+
+
+@pytest.mark.parametrize("crop_padding", [0, 2])
+def test_alternating_flips_show_every_image_both_ways(digits: Dataset, crop_padding: int) -> None:
+    """Half of the images are mirrored in one epoch and the other half in the next, cropped or not."""
+    data = ImageDataModule(
+        digits, batch_size=500, validation_count=137, seed=3, flip="alternating", crop_padding=crop_padding
+    )
+    stream, mirrored = data.train_dataloader(), torch.zeros(2, 1300, dtype=torch.bool)
+    stream._augment = lambda images, draw: mirrored_of(data, images=images, draw=draw, out=mirrored)
+    for epoch in (0, 1):
+        stream.set_epoch(epoch)
+        list(stream)
+    assert int(mirrored[0].sum()) == 650
+    assert torch.equal(mirrored[0], ~mirrored[1])
+
+
+def mirrored_of(
+    data: ImageDataModule, *, images: torch.Tensor, draw: Draw, out: torch.Tensor
+) -> torch.Tensor:
+    """Augment pictures that tell left from right in place of `images`; note which came out mirrored."""
+    ramp = torch.arange(100, 132, dtype=torch.uint8).expand(len(images), 3, 32, 32)
+    got = data.augment(ramp, draw)
+    out[draw.epoch, draw.indices] = got[:, 0, 16, 10] > got[:, 0, 16, 20]
+    return got
+
+
+def test_crops_reflect(digits: Dataset) -> None:
+    """With the fill "reflect" nothing black comes in from beyond the edge; with zeros it does."""
+    bright = torch.full((64, 3, 32, 32), 200, dtype=torch.uint8)
+    for fill, least in (("reflect", 200), ("zeros", 0)):
+        data = ImageDataModule(digits, batch_size=64, validation_count=0, seed=3, crop_fill=fill)  # type: ignore[arg-type]
+        draw = Draw(torch.arange(64), 0, torch.Generator().manual_seed(1))
+        assert int(data.augment(bright, draw).min()) == least
+
+
+@pytest.mark.filterwarnings("ignore:Total length of .list. across ranks is zero")
+def test_no_validation_at_all(digits: Dataset) -> None:
+    """With a validation count of 0 every image trains, and a Trainer goes through without validation."""
+    data = ImageDataModule(digits, batch_size=128, validation_count=0, seed=7)
+    assert len(data.splits.validation) == len(data.image_set("validation")) == 0
+    assert data.val_dataloader() == []
+    assert list(data.evaluation_batches("validation")) == []
+    model = Linear()
+    trainer().fit(model, datamodule=data)
+    assert sum(len(batch) for batch in model.seen) == 2 * len(digits.train)
+
+
+def test_normalized_images_are_what_a_model_gets(digits: Dataset) -> None:
+    """They are the split's first images, normalised, at their own size; as many as there are, at most."""
+    data = ImageDataModule(
+        digits,
+        batch_size=64,
+        validation_count=100,
+        seed=3,
+        train_sizes=(16,),
+        test_size=16,
+        dtype=torch.bfloat16,
+        channels_last=True,
+    )
+    got = data.normalized_images("train", count=70)
+    first = digits.train.select(data.splits.train[:70]).images.float() / 255
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (digits.mean, digits.std))
+    assert torch.allclose(got, (first - mean) / std, atol=1e-5)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    assert len(data.normalized_images("validation", count=5000)) == 100
+    with pytest.raises(PlumblineError, match="at least 1 normalised image, got a count of 0"):
+        data.normalized_images("train", count=0)
 
 
 def test_batch_larger_than_the_data(digits: Dataset) -> None:

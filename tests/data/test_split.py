@@ -43,6 +43,13 @@ def test_larger_split_holds_the_smaller_one() -> None:
     assert set(small.validation.tolist()) < set(large.validation.tolist())
 
 
+def test_nothing_held_out() -> None:
+    """A count of 0 leaves every image to training, in order."""
+    split = stratified_split(LABELS, validation_count=0, seed=7)
+    assert torch.equal(split.train, torch.arange(600))
+    assert split.validation.tolist() == []
+
+
 @pytest.mark.parametrize("count", [-1, 600, 10_000])
 def test_impossible_counts(count: int) -> None:
     """A validation split that would be negative or leave nothing to train on is refused."""

@@ -7,6 +7,7 @@ Any `lightning.Trainer` takes these as dataloaders: they are iterable, have a le
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,8 +20,21 @@ if TYPE_CHECKING:
 
     from plumbline.data.images import ImageSet
 
-    Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+    Augment = Callable[[torch.Tensor, "Draw"], torch.Tensor]
     Finish = Callable[[torch.Tensor, int], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a batch is, for its augmentation: which images of the split, in which epoch, with which numbers.
+
+    `indices` is int64 (N,) on the CPU; `epoch` is that of the random streams, the stream's `first_epoch`
+    included; `generator` is a CPU generator that stands at the batch's own position.
+    """
+
+    indices: torch.Tensor
+    epoch: int
+    generator: torch.Generator
 
 
 class EpochSampler:
@@ -41,7 +55,7 @@ class BatchStream:
     "augment" at (epoch, batch); nothing else is remembered, so a resumed pass goes on exactly where it
     stopped.
 
-    `augment` takes uint8 (N, 3, H, W) and a CPU generator, `finish` takes what it gives and the epoch.
+    `augment` takes uint8 (N, 3, H, W) and a `Draw`, `finish` takes what it gives and the epoch.
     `batch_size` counts the images of all `world_size` processes together; this one, `rank`, gets its
     contiguous share of every batch, augmented exactly as in a run of one process. The last, smaller batch is
     kept unless `drop_last`. `first_epoch` is added to every epoch, so that a second training phase need not
@@ -117,13 +131,23 @@ class BatchStream:
             yield made
 
     def _make(self, order: torch.Tensor, *, epoch: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen = self.split.select(order[batch * self.batch_size : (batch + 1) * self.batch_size])
+        indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        draw = Draw(indices, epoch, stream_generator(self.seed, "augment", epoch, batch))
+        here = indices.to(self.split.device)
         # The whole batch is augmented before the share is cut out: each image's draw is that of a single
         # process.
-        images = self._augment(chosen.images, stream_generator(self.seed, "augment", epoch, batch))
+        images = self._augment(_select(self.split.images, here), draw)
         rank, world_size = self._share
-        share = slice(len(chosen) * rank // world_size, len(chosen) * (rank + 1) // world_size)
-        return self._finish(images[share], epoch - self._first_epoch), chosen.labels[share]
+        share = slice(len(here) * rank // world_size, len(here) * (rank + 1) // world_size)
+        labels = self.split.labels.index_select(0, here[share])
+        return self._finish(images[share], epoch - self._first_epoch), labels
+
+
+def _select(images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    # torch's index_select takes channels_last value by value and gives it contiguous.
+    if images.is_contiguous():
+        return images.index_select(0, indices)
+    return images.permute(0, 2, 3, 1).index_select(0, indices).permute(0, 3, 1, 2)
 
 
 class EvaluationBatches:

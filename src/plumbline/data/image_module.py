@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from lightning import LightningDataModule
 
-from plumbline.data.augment import normalize, random_crop, random_flip, resize
+from plumbline.data.augment import (
+    alternating_mask,
+    crop_at,
+    draw_mirrored,
+    draw_offsets,
+    flip_where,
+    normalize,
+    resize,
+)
 from plumbline.data.batches import BatchStream, EvaluationBatches, check_batch_size
+from plumbline.data.images import ImageSet
 from plumbline.data.split import stratified_split
 from plumbline.errors import PlumblineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from plumbline.data.images import Dataset, ImageSet
+    from plumbline.data.augment import Fill
+    from plumbline.data.batches import Draw
+    from plumbline.data.images import Dataset
 
 
 def stage_size(epoch: int, *, epochs: int, sizes: Sequence[int]) -> int:
@@ -31,15 +42,19 @@ def stage_size(epoch: int, *, epochs: int, sizes: Sequence[int]) -> int:
 class ImageDataModule(LightningDataModule):
     """Batches of one data set for a Lightning Trainer: stratified validation split, crop, flip, normalise.
 
-    The images stay uint8 on the device that the Trainer uses (one copy), and every batch is made there.
+    The images stay uint8 on the device that the Trainer uses (one copy, channels_last whatever the model
+    gets: crop and flip are quickest so), and every batch is made there.
 
     Args:
         dataset: what `load_dataset` gives.
         batch_size: training images a step, over all processes together; the last, smaller batch is kept.
-        validation_count: how many training images are held out, chosen by `seed`, the same on every machine.
-        seed: root of the streams "split", "order" and "augment".
-        crop_padding: zeros around an image before the random crop; 0 means no crop.
-        flip: mirror half of the images.
+        validation_count: how many training images are held out, chosen by `seed`, the same on every machine;
+            0: none, and no validation.
+        seed: root of the streams "split", "order", "augment" and "flip".
+        crop_padding: pixels added around an image before the random crop; 0 means no crop.
+        crop_fill: what these pixels are: zeros, or the image reflected.
+        flip: mirror half of the images, drawn anew for every batch; "alternating": half of them in even
+            epochs, the other half in odd ones.
         train_sizes: image sizes that share `epochs` evenly, say smaller ones first; empty: as they are.
         epochs: how many epochs `train_sizes` are spread over; needed with more than one size.
         test_size: image size for validation and test; None: as they are.
@@ -58,7 +73,8 @@ class ImageDataModule(LightningDataModule):
         validation_count: int,
         seed: int,
         crop_padding: int = 4,
-        flip: bool = True,
+        crop_fill: Fill = "zeros",
+        flip: bool | Literal["alternating"] = True,
         train_sizes: Sequence[int] = (),
         epochs: int | None = None,
         test_size: int | None = None,
@@ -77,6 +93,7 @@ class ImageDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.crop_padding = crop_padding
+        self.crop_fill = crop_fill
         self.flip = flip
         self.train_sizes = tuple(train_sizes)
         self.epochs = epochs or 1
@@ -103,9 +120,24 @@ class ImageDataModule(LightningDataModule):
         """Give the images of "train", "validation" or "test" on `device`; the last copy made is kept."""
         placed = self._placed.get(split)
         if placed is None or placed.device != torch.device(device):
-            placed = self._choose(split).to(device)
-            self._placed[split] = placed
+            chosen = self._choose(split).to(device)
+            images = chosen.images.contiguous(memory_format=torch.channels_last)
+            placed = self._placed[split] = ImageSet(images, chosen.labels)
         return placed
+
+    def normalized_images(
+        self, split: str, *, count: int, device: torch.device | str = "cpu"
+    ) -> torch.Tensor:
+        """Give the first `count` images of a split as a model gets them, as float32 (M, 3, H, W).
+
+        Normalised and at their own size, neither augmented nor resized; all of them where there are fewer.
+        """
+        if count < 1:
+            raise PlumblineError(f"expected to give at least 1 normalised image, got a count of {count}")
+        images = self.image_set(split, device=device).images[:count]
+        return normalize(
+            images, mean=self.dataset.mean, std=self.dataset.std, channels_last=self.channels_last
+        )
 
     def train_batches(
         self, *, device: torch.device | str = "cpu", rank: int = 0, world_size: int = 1
@@ -127,11 +159,19 @@ class ImageDataModule(LightningDataModule):
         images = self.image_set(split, device=device)
         return EvaluationBatches(images, batch_size=self.evaluation_batch_size, finish=self.finish)
 
-    def augment(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def augment(self, images: torch.Tensor, draw: Draw) -> torch.Tensor:
         """Crop and flip uint8 (N, 3, H, W) at random, as configured."""
-        if self.crop_padding:
-            images = random_crop(images, padding=self.crop_padding, generator=generator)
-        return random_flip(images, generator=generator) if self.flip else images
+        offsets = (
+            draw_offsets(len(images), padding=self.crop_padding, generator=draw.generator)
+            if self.crop_padding
+            else None
+        )
+        mirrored = self._mirrored(draw)
+        if offsets is None:
+            return images if mirrored is None else flip_where(images, mirrored=mirrored)
+        return crop_at(
+            images, padding=self.crop_padding, offsets=offsets, fill=self.crop_fill, mirrored=mirrored
+        )
 
     def finish_training(self, images: torch.Tensor, epoch: int) -> torch.Tensor:
         """Bring augmented uint8 images to the epoch's size and normalise them."""
@@ -163,6 +203,12 @@ class ImageDataModule(LightningDataModule):
     def teardown(self, stage: str) -> None:  # noqa: ARG002
         """Let go of the copies on the device."""
         self._placed.clear()
+
+    def _mirrored(self, draw: Draw) -> torch.Tensor | None:
+        if self.flip == "alternating":
+            count = len(self.splits.train)
+            return alternating_mask(draw.indices, count=count, seed=self.seed, epoch=draw.epoch)
+        return draw_mirrored(len(draw.indices), generator=draw.generator) if self.flip else None
 
     def _evaluation_dataloader(self, split: str) -> EvaluationBatches:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
