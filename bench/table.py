@@ -12,33 +12,49 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from plumbline.cli.console import in_words
-from plumbline.cli.summary import find_score, interval
-from plumbline.records import PhaseName, Record, WeightsName, read_record
+from plumbline.cli.summary import interval, scores_on_test
+from plumbline.records import PhaseName, Record, ScorePart, WeightsName, read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-HEAD = (
+TWO_PHASES = (
     "| run | data | after phase one | raw, equal epochs | averaged | time | machine | seed, date, digest |",
     "|---|---|---|---|---|---|---|---|",
+)
+ONE_PHASE = (
+    "| run | data | raw | averaged | with TTA | training | in all | machine | seed, date, digest |",
+    "|---|---|---|---|---|---|---|---|---|",
 )
 
 
 def results_table(records: Iterable[tuple[str, Record]]) -> str:
-    """Give the Markdown table of finished runs, each with the path of its record."""
-    return "\n".join([*HEAD, *(_row(path, record) for path, record in records)])
+    """Give the Markdown tables of finished runs, each with the path of its record.
+
+    Runs of two phases stand in one that shows the control, runs of one phase in one that shows the time.
+    """
+    two: list[str] = []
+    one: list[str] = []
+    for path, record in records:
+        if any(phase.name == "average" for phase in record.phases):
+            two.append(_row(path, record, cells=_two_phases(record)))
+        else:
+            one.append(_row(path, record, cells=_one_phase(record)))
+    tables = ([*head, *rows] for head, rows in ((TWO_PHASES, two), (ONE_PHASE, one)) if rows)
+    return "\n\n".join("\n".join(table) for table in tables)
 
 
 def steps_table(folder: Path) -> str:
-    """Give the Markdown table of `bench.step`'s records under results/."""
+    """Give the Markdown table of the records of `plumbline bench step` under results/."""
     rows = [
-        "| step of resnet18 | plain, images/s | plumbline, images/s | times | n each | machine, date |",
+        "| step | plain, images/s | plumbline, images/s | times | n each | machine, date |",
         "|---|---|---|---|---|---|",
     ]
     for path in sorted(folder.glob("step-*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         plain, fast = record["summary"]["plain"], record["summary"]["fast"]
+        asked = record["arguments"]
         rows.append(
-            f"| [batch {record['arguments']['batch']}](results/{path.name}) "
+            f"| [{asked.get('recipe', 'resnet18')}, batch {asked['batch']}](results/{path.name}) "
             f"| {plain['median']:.1f} ({plain['used']:.0%} of the floor) "
             f"| {fast['median']:.1f} ({fast['used']:.0%} of the floor) | {record['ratio_median']:.2f} "
             f"| {fast['n']} | {record['device']}, torch {record['versions']['torch']}, "
@@ -78,26 +94,44 @@ def write_readme() -> None:
     readme.write_text(text, encoding="utf-8")
 
 
-def _row(path: str, record: Record) -> str:
+def _row(path: str, record: Record, *, cells: tuple[str, ...]) -> str:
     device = record.device
-    cells = (
+    whole = (
         f"[{record.title}]({path})",
         f"{record.dataset.name}, {record.dataset.counts.test:,} test images",
-        _score(record, phase="fit", weights="raw"),
-        _score(record, phase="average", weights="raw"),
-        _score(record, phase="average", weights="averaged"),
-        in_words(record.timing.total_seconds or 0.0),
+        *cells,
         f"{device.name}, {device.threads} threads, {device.precision}, torch {record.versions['torch']}",
         f"{record.seed}, {record.started[:10]}, `{record.digest}`",
     )
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(whole) + " |"
 
 
-def _score(record: Record, *, phase: PhaseName, weights: WeightsName) -> str:
-    part = find_score(record, phase=phase, weights=weights, split="test")
-    if part is None:
-        return "not measured"
-    return f"{part.accuracy:.2%} ({interval(part)})"
+def _two_phases(record: Record) -> tuple[str, ...]:
+    shown: tuple[tuple[PhaseName, WeightsName], ...] = (
+        ("fit", "raw"),
+        ("average", "raw"),
+        ("average", "averaged"),
+    )
+    found = (scores_on_test(record, phase=phase, weights=weights) for phase, weights in shown)
+    scores = ("; ".join(map(_score, parts)) or "not measured" for parts in found)
+    return (*scores, in_words(record.timing.total_seconds or 0.0))
+
+
+def _one_phase(record: Record) -> tuple[str, ...]:
+    raw = scores_on_test(record, phase="fit", weights="raw")
+    averaged = scores_on_test(record, phase="fit", weights="averaged")
+    several = [f"{part.weights}, {_score(part)}" for part in averaged or raw if part.views > 1]
+    return (
+        *("".join(_score(part) for part in parts if part.views == 1) or "-" for parts in (raw, averaged)),
+        "; ".join(several) or "-",
+        in_words(record.timing.training_seconds or 0.0),
+        in_words(record.timing.total_seconds or 0.0),
+    )
+
+
+def _score(part: ScorePart) -> str:
+    views = f"{part.views} views: " if part.views > 1 else ""
+    return f"{views}{part.accuracy:.2%} ({interval(part)})"
 
 
 def main() -> None:

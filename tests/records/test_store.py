@@ -14,6 +14,7 @@ from plumbline.records import (
     Counts,
     DatasetPart,
     DevicePart,
+    EpochPart,
     Record,
     RunFolder,
     ScorePart,
@@ -67,6 +68,40 @@ def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert math.isnan(back.scores[0].loss)
     assert back.model_dump_json() == record.model_dump_json()
     assert NAMED["resnet18-quick"]().model_dump_json(indent=2) + "\n" == folder.recipe.read_text()
+
+
+def test_what_was_not_validated_is_not_a_number_that_was_lost(tmp_path: Path) -> None:
+    """An epoch without held-out images reads back as None, one whose loss was lost as not-a-number."""
+    epoch = EpochPart(
+        phase="fit",
+        epoch=0,
+        train_loss=1.0,
+        train_accuracy=0.5,
+        validation_loss=None,
+        validation_accuracy=None,
+        rate=0.1,
+        seconds=1.0,
+    )
+    lost = epoch.model_copy(update={"validation_loss": math.nan, "validation_accuracy": 0.1})
+    folder = create_run_folder(tmp_path / "run")
+    write_record(make_record().model_copy(update={"epochs": (epoch, lost)}), folder=folder)
+    first, second = read_record(folder.path).epochs
+    assert first == epoch
+    assert second.validation_loss is not None
+    assert math.isnan(second.validation_loss)
+
+
+COMMITTED = sorted((Path(__file__).parents[2] / "results").rglob("record.json"))
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
+def test_a_committed_record_is_still_read(path: Path) -> None:
+    """A record that was published stays one, with its digest; scores without views are of the image alone."""
+    written = json.loads(path.read_text(encoding="utf-8"))
+    record = read_record(path)
+    assert record.recipe.digest == record.digest == written["digest"]
+    assert [score.views for score in record.scores] == [score.get("views", 1) for score in written["scores"]]
+    assert [score.accuracy for score in record.scores] == [score["accuracy"] for score in written["scores"]]
 
 
 def test_a_folder_with_content_is_never_taken(tmp_path: Path) -> None:

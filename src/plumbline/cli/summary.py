@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _ROWS: tuple[tuple[str, PhaseName, WeightsName], ...] = (
     ("after phase one", "fit", "raw"),
+    ("after phase one, averaged", "fit", "averaged"),
     ("after phase two, raw", "average", "raw"),
     ("after phase two, averaged", "average", "averaged"),
 )
@@ -32,7 +34,7 @@ def print_summary(record: Record, *, folder: RunFolder) -> None:
 
 
 def summary_table(record: Record) -> Table:
-    """Give the table of test scores: after phase one, raw at equal epochs, averaged."""
+    """Give the table of test scores: after each phase, raw and averaged, then with several views."""
     from rich import box
     from rich.table import Table
 
@@ -41,16 +43,18 @@ def summary_table(record: Record) -> Table:
         box=box.SIMPLE_HEAD,
         title_justify="left",
     )
+    held_out = any(score.split == "validation" for score in record.scores)
     table.add_column("weights")
-    for heading in ("validation", "test", "95 % interval", "test loss"):
+    for heading in (*(["validation"] if held_out else []), "test", "95 % interval", "test loss"):
         table.add_column(heading, justify="right")
     for words, phase, weights in _ROWS:
-        test = find_score(record, phase=phase, weights=weights, split="test")
-        validation = find_score(record, phase=phase, weights=weights, split="validation")
-        if test is not None and validation is not None:
+        for test in scores_on_test(record, phase=phase, weights=weights):
+            validation = find_score(
+                record, phase=phase, weights=weights, split="validation", views=test.views
+            )
             table.add_row(
-                words,
-                f"{validation.accuracy:.2%}",
+                words if test.views == 1 else f"{words}, {test.views} views",
+                *([f"{validation.accuracy:.2%}" if validation is not None else "-"] if held_out else []),
                 f"{test.accuracy:.2%}",
                 interval(test),
                 f"{test.loss:.4f}",
@@ -59,11 +63,21 @@ def summary_table(record: Record) -> Table:
 
 
 def find_score(
-    record: Record, *, phase: PhaseName, weights: WeightsName, split: SplitName
+    record: Record, *, phase: PhaseName, weights: WeightsName, split: SplitName, views: int = 1
 ) -> ScorePart | None:
     """Give one score of a record, if it is there."""
-    wanted = (phase, weights, split)
-    return next((part for part in record.scores if (part.phase, part.weights, part.split) == wanted), None)
+    wanted = (phase, weights, split, views)
+    return next(
+        (part for part in record.scores if (part.phase, part.weights, part.split, part.views) == wanted),
+        None,
+    )
+
+
+def scores_on_test(record: Record, *, phase: PhaseName, weights: WeightsName) -> list[ScorePart]:
+    """Give all scores of some weights on the test images: of the images alone first, then of more views."""
+    wanted = (phase, weights, "test")
+    found = [part for part in record.scores if (part.phase, part.weights, part.split) == wanted]
+    return sorted(found, key=lambda part: part.views)
 
 
 def interval(part: ScorePart) -> str:
@@ -77,18 +91,27 @@ def summary_footer(record: Record, *, folder: RunFolder) -> str:
     timing = record.timing
     trained = (timing.training_seconds or 0.0) + (timing.averaging_seconds or 0.0)
     took = f"{in_words(timing.total_seconds or 0.0)} in all, {in_words(trained)} of it training"
-    averaged = any(score.weights == "averaged" for score in record.scores)
-    control = "  Raw after phase two is the control: as many epochs, no averaging.\n"
-    control = control if averaged else ""
+    notes = "".join(f"  {note}\n" for note in _notes(record))
     data = shlex.quote(where_it_was(record.dataset))
     again = f"{shlex.quote(str(folder.recipe))} --data {data} --seed {record.seed}"
     return f"""\
   {record.dataset.counts.test:,} test images; the interval speaks of other test images, not of other seeds.
-{control}  {took}, on {record.device.name}, {record.device.precision}.
+{notes}  {took}, on {record.device.name}, {record.device.precision}.
 
   Run folder   {folder.path}
   TensorBoard  {beside_python("tensorboard")} --logdir {shlex.quote(str(folder.events))}
   Again        {beside_python("plumbline")} fit {again}"""
+
+
+def _notes(record: Record) -> Iterator[str]:
+    if any(score.phase == "average" for score in record.scores):
+        yield "Raw after phase two is the control: as many epochs, no averaging."
+    if any((score.phase, score.weights) == ("fit", "averaged") for score in record.scores):
+        yield "Averaged after phase one is the moving average of its last weights: no epochs more."
+    shifts = " (half of the weight), and both shifted by a pixel up-left and down-right"
+    shifts = shifts if record.recipe.tta == "flip_shift" else ""
+    for views in sorted({score.views for score in record.scores} - {1}):
+        yield f"{views} views: logits averaged over each image and its mirror image{shifts}."
 
 
 def where_it_was(dataset: DatasetPart) -> str:

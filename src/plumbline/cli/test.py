@@ -16,7 +16,10 @@ def test(
     data: Annotated[str | None, typer.Option(help="Other data than the run's: a name or a folder.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Score a run's weights on the test images again, and compare with what its record says."""
+    """Score a run's weights on the test images again, and compare with what its record says.
+
+    With a recipe that has test-time augmentation (tta), that score too.
+    """
     from plumbline.cli.console import starting
     from plumbline.records import RunFolder, read_record
 

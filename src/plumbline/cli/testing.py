@@ -10,7 +10,7 @@ from plumbline.cli.datasets import load_named_or_path
 from plumbline.cli.summary import find_score, interval, where_it_was
 from plumbline.data import Dataset
 from plumbline.errors import PlumblineError, nearest_of
-from plumbline.evaluation import predict, score
+from plumbline.evaluation import VIEW_COUNT, predict, score
 from plumbline.records import Record, RunFolder, ScorePart, WeightsName
 from plumbline.training.build import build_data, phases
 from plumbline.training.device import choose_compute
@@ -20,7 +20,10 @@ from plumbline.training.weights import load_classifier
 def run_test(
     record: Record, *, folder: RunFolder, weights: str | None, data: str | None, device: str
 ) -> None:
-    """Score a run's weights on the test images, and print the score beside the record's."""
+    """Score a run's weights on the test images, and print the score beside the record's.
+
+    First each image as it is, then with the views of the recipe's test-time augmentation, if it has one.
+    """
     chosen = _weights(weights, folder=folder)
     progress = make_progress()
     compute = choose_compute(device, precision=record.recipe.precision)
@@ -31,13 +34,27 @@ def run_test(
         classifier = classifier.to(memory_format=torch.channels_last)
     built = build_data(record.recipe, phase="fit", dataset=dataset, seed=record.seed, compute=compute)
     batches = built.evaluation_batches("test", device=compute.device)
-    result = score(predict(classifier, batches=batches, autocast=compute.autocast, progress=progress))
-    part = ScorePart(phase=phases(record.recipe)[-1], weights=chosen, split="test", **vars(result))
-    typer.echo(
-        f"{chosen} weights on {dataset.name}: {part.accuracy:.2%} ({part.correct:,} of {part.count:,}; "
+    for views in dict.fromkeys((None, record.recipe.tta)):
+        result = score(
+            predict(classifier, batches=batches, autocast=compute.autocast, views=views, progress=progress)
+        )
+        part = ScorePart(
+            phase=phases(record.recipe)[-1],
+            weights=chosen,
+            split="test",
+            views=1 if views is None else VIEW_COUNT[views],
+            **vars(result),
+        )
+        typer.echo(_in_words(part, data=dataset.name))
+        _compare(part, record=record, same_data=dataset.fingerprint == record.dataset.fingerprint)
+
+
+def _in_words(part: ScorePart, *, data: str) -> str:
+    views = f", {part.views} views" if part.views > 1 else ""
+    return (
+        f"{part.weights} weights on {data}{views}: {part.accuracy:.2%} ({part.correct:,} of {part.count:,}; "
         f"95 % interval {interval(part)}), loss {part.loss:.4f}"
     )
-    _compare(part, record=record, same_data=dataset.fingerprint == record.dataset.fingerprint)
 
 
 def _weights(asked: str | None, *, folder: RunFolder) -> WeightsName:
@@ -65,7 +82,7 @@ def _check_classes(dataset: Dataset, *, record: Record) -> None:
 
 
 def _compare(part: ScorePart, *, record: Record, same_data: bool) -> None:
-    recorded = find_score(record, phase=part.phase, weights=part.weights, split="test")
+    recorded = find_score(record, phase=part.phase, weights=part.weights, split="test", views=part.views)
     if recorded is None or not same_data:
         return
     same = (recorded.correct, recorded.count) == (part.correct, part.count)

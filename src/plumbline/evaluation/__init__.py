@@ -2,5 +2,15 @@
 
 from plumbline.evaluation.logits import Predictions, evaluating, predict
 from plumbline.evaluation.metrics import Score, score
+from plumbline.evaluation.views import VIEW_COUNT, Views, view_logits
 
-__all__ = ["Predictions", "Score", "evaluating", "predict", "score"]
+__all__ = [
+    "VIEW_COUNT",
+    "Predictions",
+    "Score",
+    "Views",
+    "evaluating",
+    "predict",
+    "score",
+    "view_logits",
+]

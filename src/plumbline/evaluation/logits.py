@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from plumbline.errors import PlumblineError
+from plumbline.evaluation.views import Views, view_logits
 from plumbline.progress import SILENT, Progress
 
 
@@ -43,6 +44,7 @@ def predict(
     batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
     device: torch.device | str | None = None,
     autocast: torch.dtype | None = None,
+    views: Views | None = None,
     progress: Progress = SILENT,
 ) -> Predictions:
     """Collect the logits of a model in evaluation mode, and leave no trace on it or on training.
@@ -55,6 +57,8 @@ def predict(
         batches: pairs of images (B, 3, H, W) and labels (B,), normalised as in training.
         device: where the images are sent; by default where the model's first parameter is.
         autocast: compute type under autocast, such as `torch.bfloat16`; None computes as the model is.
+        views: test-time augmentation: which views of each image the logits are averaged over; None takes
+            each image as it is.
         progress: told of every batch.
 
     Raises:
@@ -73,7 +77,8 @@ def predict(
         torch.autocast(target.type, dtype=autocast, enabled=autocast is not None),
     ):
         for images, answers in batches:
-            output = model(images.to(target, non_blocking=True))
+            there = images.to(target, non_blocking=True)
+            output = model(there) if views is None else view_logits(model, images=there, views=views)
             logits.append(output.to("cpu", torch.float32))
             labels.append(answers.to("cpu", torch.int64))
             task.advance()

@@ -63,14 +63,17 @@ class PhasePart(Part):
 
 
 class EpochPart(Part):
-    """What one epoch gave: means over its training images, validation of the weights after it."""
+    """What one epoch gave: means over its training images, validation of the weights after it.
+
+    Validation is None where no image is held out.
+    """
 
     phase: PhaseName
     epoch: int
     train_loss: float
     train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
     rate: float
     seconds: float
 
@@ -87,7 +90,10 @@ class TimingPart(Part):
 
 
 class ScorePart(Part):
-    """One score: `accuracy` is `correct / count`, `loss` the mean cross-entropy in nats."""
+    """One score: `accuracy` is `correct / count`, `loss` the mean cross-entropy in nats.
+
+    `views` counts the views of each image whose logits were averaged, 1 for the image alone.
+    """
 
     phase: PhaseName
     weights: WeightsName
@@ -96,6 +102,8 @@ class ScorePart(Part):
     correct: int
     count: int
     loss: float
+    views: int = 1
+    seconds: float | None = None
 
 
 class Record(Part):

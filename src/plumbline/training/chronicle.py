@@ -55,14 +55,15 @@ class Chronicle(Callback):
         """Write the epoch down."""
         assert isinstance(pl_module, ImageClassifier)  # noqa: S101
         train = pl_module.means("train")  # the module logs them only after its callbacks were called
-        validation = {name: float(trainer.callback_metrics[f"val/{name}"]) for name in train}
+        logged = trainer.callback_metrics
+        validation = {name: float(logged[f"val/{name}"]) for name in train if f"val/{name}" in logged}
         epoch = EpochPart(
             phase=self._phase,
             epoch=trainer.current_epoch,
             train_loss=train["loss"],
             train_accuracy=train["accuracy"],
-            validation_loss=validation["loss"],
-            validation_accuracy=validation["accuracy"],
+            validation_loss=validation.get("loss"),
+            validation_accuracy=validation.get("accuracy"),
             rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
             seconds=perf_counter() - self._epoch_began,
         )
@@ -71,12 +72,10 @@ class Chronicle(Callback):
         figures |= {f"val/{name}": value for name, value in validation.items()}
         self._figures.write(figures, step=trainer.global_step)
         self._journal.add_epoch(epoch)
-        self._progress.say(
-            f"{self._phase} {epoch.epoch + 1}/{self._epochs}  "
-            f"train loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:.2%}  "
-            f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}  "
-            f"{epoch.seconds:.1f} s"
-        )
+        told = {"train": train} | ({"validation": validation} if validation else {})
+        words = [f"{name} loss {it['loss']:.4f}, accuracy {it['accuracy']:.2%}" for name, it in told.items()]
+        head = f"{self._phase} {epoch.epoch + 1}/{self._epochs}"
+        self._progress.say("  ".join([head, *words, f"{epoch.seconds:.1f} s"]))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Close the bar and the figures."""

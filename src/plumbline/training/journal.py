@@ -21,7 +21,9 @@ from plumbline.records import (
     Record,
     RunFolder,
     ScorePart,
+    SplitName,
     TimingPart,
+    WeightsName,
     write_record,
 )
 
@@ -88,10 +90,13 @@ class Journal:
         self.write(epochs=(*kept, epoch))
 
     def add_score(self, score: ScorePart) -> None:
-        """Add a score, or replace the same one."""
-        key = (score.phase, score.weights, score.split)
-        kept = [known for known in self.record.scores if (known.phase, known.weights, known.split) != key]
+        """Add a score, or replace the one of the same weights, images and number of views."""
+        kept = [known for known in self.record.scores if _what(known) != _what(score)]
         self.write(scores=(*kept, score))
+
+
+def _what(score: ScorePart) -> tuple[PhaseName, WeightsName, SplitName, int]:
+    return score.phase, score.weights, score.split, score.views
 
 
 def now() -> str:
