@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from plumbline.recipes import NAMED
+from plumbline.recipes import NAMED, Ema, Recipe
+from plumbline.recipes.schema import Model, Resolution
+from plumbline.records import RunFolder, read_record, write_record
 
 if TYPE_CHECKING:
     from cli.runner import FinishedRun, Plumbline
@@ -24,6 +27,53 @@ def test_weights_are_tested_again(plumbline: Plumbline, finished: FinishedRun, t
     assert first.startswith(f"{typed[-1] if typed else 'averaged'} weights on digits: ")
     assert "of 360; 95 % interval" in first
     assert second.endswith("the same.")
+
+
+def test_views_are_tested_beside_the_images(plumbline: Plumbline, finished: FinishedRun) -> None:
+    """A recipe with test-time augmentation gets both scores, each compared with the one of its views."""
+    shutil.copytree(finished.folder.path, "run")
+    folder = RunFolder(Path("run"))
+    record = read_record(folder.path)
+    recipe = record.recipe.model_copy(update={"tta": "flip_shift"})
+    write_record(record.model_copy(update={"recipe": recipe}), folder=folder)
+    plain, compared, several = plumbline("test", "run", "--device", "cpu").out.splitlines()
+    assert plain.startswith("averaged weights on digits: ")
+    assert compared.endswith("the same.")
+    found = re.match(r"averaged weights on digits, 6 views: \S+ \((\d+) of 360; ", several)
+    assert found is not None, several
+    known = next(part for part in record.scores if (part.weights, part.split) == ("averaged", "test"))
+    one_more = known.model_copy(update={"views": 6, "correct": int(found[1]) + 1})
+    changed = {"recipe": recipe, "scores": (one_more, *record.scores)}
+    write_record(record.model_copy(update=changed), folder=folder)
+    again = plumbline("test", "run", "--device", "cpu").out.splitlines()
+    assert again[:3] == [plain, compared, several]
+    assert again[3].endswith(": -1 images.")
+
+
+def test_a_moving_average_is_tested(plumbline: Plumbline) -> None:
+    """A run of one phase, without held-out images: either of its weights, without and with views."""
+    recipe = Recipe(
+        model=Model(name="shufflenet_v2_x0_5"),
+        validation_fraction=0.0,
+        resolution=Resolution(train=(16,), test=16),
+        batch_size=128,
+        epochs=1,
+        averaging=Ema(start_fraction=0.5),
+        tta="flip",
+    )
+    Path("recipe.json").write_text(recipe.model_dump_json(), encoding="utf-8")
+    made = plumbline("fit", "recipe.json", "--data", "digits", "--device", "cpu", "--out", "run")
+    assert made.code == 0, made.err
+    assert "after phase one, averaged, 2 views" in made.out
+    assert "validation loss" not in made.err
+    for weights in ("averaged", "raw"):
+        done = plumbline("test", "run", "--weights", weights, "--device", "cpu")
+        assert done.code == 0, done.err
+        plain, compared, several, compared_too = done.out.splitlines()
+        assert plain.startswith(f"{weights} weights on digits: ")
+        assert several.startswith(f"{weights} weights on digits, 2 views: ")
+        assert compared.endswith("the same.")
+        assert compared_too.endswith("the same.")
 
 
 @pytest.mark.parametrize(

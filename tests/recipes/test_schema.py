@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,37 @@ def test_a_wrong_setting_is_told_with_its_key(path: str, value: str, told: str) 
     """An unknown key names the nearest right one, a wrong value names its key."""
     with pytest.raises(PlumblineError, match=told.replace(".", r"\.").replace("(", r"\(")):
         apply_settings(NAMED["resnet18"](), {path: value})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("optimizer.filter_rate", "-1", "optimizer.filter_rate: input should be greater than 0, got -1."),
+        ("optimizer.fliter_rate", "1", "Did you mean 'optimizer.filter_rate'?"),
+        ("averaging.epochs", "2", "this recipe has no averaging"),
+        ("averaging", '{"kind":"swa"}', "averaging swa goes with the optimizer sgd"),
+        ("averaging", '{"kind":"ema","half_life":3}', "Did you mean 'averaging.half_life_steps'?"),
+        ("optimizer", '{"kind":"sgd"}', "sgd goes with the schedule one_cycle"),
+        ("augmentation.flip", "perhaps", "valid boolean or input should be 'alternating', got \"perhaps\""),
+        ("resolution.train", "[4]", "resolution.train.0: input should be greater"),
+    ],
+)
+def test_a_wrong_setting_of_the_speed_family_is_told_as_it_is_written(
+    path: str, value: str, told: str
+) -> None:
+    """Alternatives within a recipe do not show in the path, and what does not go together is said."""
+    with pytest.raises(PlumblineError, match=re.escape(told)):
+        apply_settings(NAMED["speed94"](), {path: value})
+
+
+def test_a_part_added_later_changes_no_digest() -> None:
+    """What is null is no part of the digest, so that recipes of earlier records keep theirs."""
+    recipe = NAMED["resnet18"]()
+    content = recipe.model_dump(mode="json")
+    assert content["tta"] is None
+    del content["tta"]
+    assert parse_recipe(content, where="of an earlier version").digest == recipe.digest
+    assert recipe.digest == "6e5204208a6a73fa"
 
 
 def test_averaging_can_be_turned_off_by_a_setting() -> None:

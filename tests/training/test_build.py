@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from plumbline.data import Dataset, load_dataset
 from plumbline.errors import PlumblineError
+from plumbline.models import SpeedNet
 from plumbline.recipes import NAMED, Recipe, apply_settings
 from plumbline.recipes.edit import _leaves
 from plumbline.training.build import build_data, build_phase, phases
@@ -37,8 +39,26 @@ CHANGES: dict[str, Any] = {
     "averaging.rate": 0.2,
     "averaging.momentum": 0.5,
     "precision": "bf16",
+    "augmentation.padding": "reflect",
+    "tta": "flip",
 }
-ONE_CHOICE = {"optimizer.kind", "schedule.kind", "averaging.kind"}
+SPEED_CHANGES: dict[str, Any] = {
+    "optimizer.filter_rate": 0.1,
+    "optimizer.filter_momentum": 0.9,
+    "optimizer.newton_schulz_steps": 5,
+    "optimizer.head_rate": 0.5,
+    "optimizer.bias_rate": 1.0,
+    "optimizer.momentum": 0.5,
+    "optimizer.decay": 0.1,
+    "optimizer.whitening_bias_fraction": 0.5,
+    "schedule.decay_fraction": 0.5,
+    "schedule.final_fraction": 0.5,
+    "averaging.half_life_steps": 3.0,
+    "averaging.every_steps": 1,
+    "averaging.start_fraction": 0.5,
+    "augmentation.flip": True,
+}
+KINDS = {"optimizer.kind", "schedule.kind", "averaging.kind"}
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +73,14 @@ def base() -> Recipe:
     return apply_settings(NAMED["resnet18"](), {"model.name": "shufflenet_v2_x0_5", "epochs": 2})
 
 
+@pytest.fixture(scope="module")
+def speed() -> Recipe:
+    """Give a recipe of the speed family that fits the built-in set."""
+    ema = {"kind": "ema", "half_life_steps": 8.0, "every_steps": 4, "start_fraction": 0.9}
+    settings = {"batch_size": 128, "epochs": 2, "resolution": {"train": [9], "test": 9}, "averaging": ema}
+    return apply_settings(NAMED["speed94"](), settings)
+
+
 def built(recipe: Recipe, dataset: Dataset) -> list[Any]:
     """Give what follows from a recipe, as values that can be compared."""
     found: list[Any] = [choose_compute("cpu", precision=recipe.precision).precision]
@@ -63,29 +91,32 @@ def built(recipe: Recipe, dataset: Dataset) -> list[Any]:
         test_images, _ = next(iter(data.evaluation_batches("test")))
         assert classifier.total_steps is not None
         optimization = classifier.optimization(classifier.model, total_steps=classifier.total_steps)
-        group = optimization.optimizer.param_groups[0]
+        groups = optimization.optimizer.param_groups
         rates = []
         for _ in range(classifier.total_steps if optimization.scheduler is not None else 0):
             assert optimization.scheduler is not None
-            rates.append((group["lr"], group["momentum"]))
+            rates.append([(group["lr"], group["momentum"]) for group in groups])
             optimization.scheduler.step()
         found += [
             made.epochs,
             made.steps_per_epoch,
             sum(parameter.numel() for parameter in classifier.parameters()),
             classifier.label_smoothing,
-            {key: value for key, value in group.items() if key != "params"},
+            [{key: value for key, value in group.items() if key != "params"} for group in groups],
+            getattr(optimization.optimizer, "newton_schulz_steps", None),
             rates,
-            (images.shape, images.sum().item(), labels.sum().item()),
+            made.views,
+            None if made.averager is None else vars(made.averager),
+            (images.shape, sha256(images.contiguous().numpy().tobytes()).hexdigest(), labels.sum().item()),
             test_images.shape,
         ]
     return found
 
 
-def test_every_field_has_a_change_to_try() -> None:
-    """A new field of a recipe must be added to the table above."""
-    fields = set(_leaves(NAMED["resnet18"]().model_dump())) - {"name"} - ONE_CHOICE
-    assert fields == set(CHANGES)
+def test_every_field_has_a_change_to_try(base: Recipe, speed: Recipe) -> None:
+    """A new field of a recipe must be added to one of the tables above."""
+    fields = set(_leaves(base.model_dump())) | set(_leaves(speed.model_dump()))
+    assert fields - {"name"} - KINDS == set(CHANGES) | set(SPEED_CHANGES)
 
 
 @pytest.mark.parametrize("path", [path for path in CHANGES if path != "model.pretrained"])
@@ -94,6 +125,16 @@ def test_a_changed_field_changes_what_is_built(base: Recipe, digits: Dataset, pa
     changed = apply_settings(base, {path: CHANGES[path]})
     assert changed.digest != base.digest
     assert built(changed, digits) != built(base, digits)
+
+
+@pytest.mark.parametrize("path", SPEED_CHANGES)
+def test_a_changed_field_of_the_speed_family_changes_what_is_built(
+    speed: Recipe, digits: Dataset, path: str
+) -> None:
+    """Nor is any of the fields that only Muon, its schedule and the moving average have."""
+    changed = apply_settings(speed, {path: SPEED_CHANGES[path]})
+    assert changed.digest != speed.digest
+    assert built(changed, digits) != built(speed, digits)
 
 
 def test_pretrained_asks_for_the_weights(
@@ -113,6 +154,39 @@ def test_without_averaging_there_is_one_phase(base: Recipe) -> None:
     """A recipe says how many phases there are."""
     assert phases(base) == ("fit", "average")
     assert phases(apply_settings(base, {"averaging": None})) == ("fit",)
+
+
+def test_a_moving_average_is_part_of_the_first_phase(speed: Recipe) -> None:
+    """It needs no phase of its own."""
+    assert phases(speed) == ("fit",)
+
+
+def test_the_whitening_layer_is_set_from_the_training_images(speed: Recipe, digits: Dataset) -> None:
+    """What comes out of the first half of its filters has unit variance and no correlation."""
+    made = build_phase(speed, phase="fit", dataset=digits, seed=7, compute=choose_compute("cpu"))
+    model = made.classifier.model
+    assert isinstance(model, SpeedNet)
+    images = made.data.normalized_images("train", count=1000)
+    with torch.no_grad():
+        out = torch.nn.functional.conv2d(images, model.whitening.weight)[:, :12]
+    flat = out.permute(1, 0, 2, 3).flatten(1)
+    covariance = flat @ flat.T / flat.shape[1]
+    # Directions that hardly vary in these scans are damped, not blown up.
+    assert covariance.diagonal().max() < 1.2
+    assert (covariance - covariance.diagonal().diag()).abs().max() < 0.1
+
+
+def test_validation_can_be_left_out(base: Recipe, digits: Dataset) -> None:
+    """With a fraction of 0 every training image is trained on."""
+    data = build_data(
+        apply_settings(base, {"validation_fraction": 0}),
+        phase="fit",
+        dataset=digits,
+        seed=7,
+        compute=choose_compute("cpu"),
+    )
+    assert len(data.splits.train) == len(digits.train)
+    assert data.val_dataloader() == []
 
 
 def test_a_batch_larger_than_the_data_is_refused(base: Recipe, digits: Dataset) -> None:

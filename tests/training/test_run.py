@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from plumbline.data import Dataset, load_dataset
+from plumbline.data import Dataset
 from plumbline.errors import PlumblineError
 from plumbline.evaluation import predict, score
 from plumbline.recipes import NAMED, Recipe, apply_settings
-from plumbline.records import Record, RunFolder, create_run_folder, read_record
+from plumbline.records import RunFolder, create_run_folder, read_record
 from plumbline.training.averaging import refresh_batch_norm
 from plumbline.training.build import build_phase
-from plumbline.training.checkpoints import read_checkpoint
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import choose_compute
 from plumbline.training.interrupts import StopRequested
-from plumbline.training.request import Request
 from plumbline.training.run import Run
 from plumbline.training.weights import load_classifier
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from plumbline.progress import Task
+from training.runs import Listens, StopsAt, ask, figures_of, same_weights
 
 STEPS_PER_EPOCH = 3
-
-
-@pytest.fixture(scope="module")
-def few_digits() -> Dataset:
-    """Give 100 training and 40 test images."""
-    digits = load_dataset("digits")
-    return replace(
-        digits,
-        train=digits.train.select(torch.arange(100)),
-        test=digits.test.select(torch.arange(40)),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +36,6 @@ def tiny() -> Recipe:
         "validation_fraction": 0.2,
     }
     return apply_settings(NAMED["resnet18-quick"](), settings)
-
-
-def ask(recipe: Recipe, dataset: Dataset, *, seed: int = 7) -> Request:
-    """Ask for a run on the CPU."""
-    return Request(
-        recipe=recipe, dataset=dataset, seed=seed, compute=choose_compute("cpu"), command="plumbline fit"
-    )
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +120,6 @@ def test_batchnorm_of_the_averaged_checkpoint_is_that_of_the_averaged_weights(
     assert not torch.equal(raw, before)
 
 
-def same_weights(one: RunFolder, other: RunFolder, name: str) -> bool:
-    """Tell whether two runs ended on the same bits."""
-    first, second = (read_checkpoint(folder.checkpoint(name))["state_dict"] for folder in (one, other))
-    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
-
-
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     finished: RunFolder, few_digits: Dataset, tiny: Recipe, tmp_path: Path
 ) -> None:
@@ -165,38 +130,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     for name in ("fit", "raw", "averaged"):
         assert same_weights(finished, again, name)
         assert not same_weights(finished, other, name)
-
-
-class StopsAt:
-    """A watcher who presses Ctrl-C after a number of training steps."""
-
-    def __init__(self, step: int) -> None:
-        self._left = step
-
-    @contextmanager
-    def task(self, title: str, *, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:  # noqa: ARG002
-        """Watch a task; only training steps are counted."""
-        self._training = title in {"fit", "average"}
-        yield self
-
-    def advance(self, amount: int = 1) -> None:
-        """Count, and press when it is time."""
-        if not self._training:
-            return
-        self._left -= amount
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def note(self, text: str) -> None:
-        """Do nothing."""
-
-    def say(self, text: str) -> None:
-        """Do nothing."""
-
-
-def figures_of(record: Record) -> list[dict[str, Any]]:
-    """Give everything in a record that must not depend on interruptions."""
-    return [part.model_dump(exclude={"seconds"}) for part in (*record.epochs, *record.scores)]
 
 
 @pytest.mark.parametrize(
@@ -221,18 +154,6 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     assert len(resumed.resumed) == 1
     assert figures_of(resumed) == figures_of(read_record(finished.path))
     assert folder.metrics.read_text() == finished.metrics.read_text()
-
-
-class Listens(StopsAt):
-    """A watcher who stops the run at a step, and remembers what was said."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(step)
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        """Remember it."""
-        self.said.append(text)
 
 
 def test_a_damaged_checkpoint_costs_some_steps_and_no_run(

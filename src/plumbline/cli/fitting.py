@@ -12,6 +12,7 @@ from pathlib import Path
 from plumbline.cli.asked import FitArguments, changed_recipe, hand_down_folder, handed_down_folder
 from plumbline.cli.console import LoggedProgress, log_warnings, make_progress
 from plumbline.cli.datasets import load_named_or_path
+from plumbline.cli.expectation import expectation
 from plumbline.cli.summary import beside_python, print_summary, where_it_was
 from plumbline.data import Dataset
 from plumbline.data.load import DataUnavailable, load_dataset
@@ -22,10 +23,13 @@ from plumbline.records import Record, RunFolder, create_run_folder
 from plumbline.training.build import build_phase
 from plumbline.training.device import Compute, choose_compute
 from plumbline.training.interrupts import StopRequested
+from plumbline.training.memory import check_memory, free_memory, memory_need
 from plumbline.training.request import Request, is_first_process
 from plumbline.training.run import Run
 
 DEFAULT_SEED = 7
+# Below this many training images a batch of the speed recipes is too large a part of an epoch.
+ENOUGH_FOR_SPEED = 20_000
 
 
 def run_fit(arguments: FitArguments, *, before: Record | None) -> None:
@@ -34,7 +38,9 @@ def run_fit(arguments: FitArguments, *, before: Record | None) -> None:
     _quieten()
     request = _request(arguments, before=before, progress=progress)
     if before is None and is_first_process():
-        _check_possible(request)
+        training_images = _check_possible(request)
+        if request.compute.device.type == "cpu":
+            progress.say(expectation(request, training_images=training_images))
     folder = _folder(arguments, request=request, before=before)
     run_progress = LoggedProgress(progress, file=folder.log) if is_first_process() else SILENT
     if is_first_process():
@@ -69,18 +75,18 @@ def _execute(run: Run, *, arguments: FitArguments, progress: Progress) -> None:
 
 
 def _request(arguments: FitArguments, *, before: Record | None, progress: Progress) -> Request:
-    if before is None:
-        compute = choose_compute(arguments.device, devices=arguments.devices)
-        recipe, why = _new_recipe(arguments, compute=compute)
-    else:
-        recipe, why = before.recipe, "as the run that is resumed"
-    compute = choose_compute(arguments.device, devices=arguments.devices, precision=recipe.precision)
-    progress.say(f"Recipe {title(recipe)}: {why}. Device: {compute.name}, {compute.precision}.")
+    compute = choose_compute(arguments.device, devices=arguments.devices)
     dataset = _dataset(arguments, before=before, progress=progress)
     progress.say(
         f"Data {dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images "
         f"from {dataset.source}."
     )
+    if before is None:
+        recipe, why = _new_recipe(arguments, compute=compute, dataset=dataset)
+    else:
+        recipe, why = before.recipe, "as the run that is resumed"
+    compute = choose_compute(arguments.device, devices=arguments.devices, precision=recipe.precision)
+    progress.say(f"Recipe {title(recipe)}: {why}. Device: {compute.name}, {compute.precision}.")
     seed = arguments.seed if before is None else before.seed
     return Request(
         recipe=recipe,
@@ -91,13 +97,15 @@ def _request(arguments: FitArguments, *, before: Record | None, progress: Progre
     )
 
 
-def _new_recipe(arguments: FitArguments, *, compute: Compute) -> tuple[Recipe, str]:
+def _new_recipe(arguments: FitArguments, *, compute: Compute, dataset: Dataset) -> tuple[Recipe, str]:
     if arguments.recipe is not None:
         name, why = arguments.recipe, "as asked"
     elif compute.device.type == "cuda":
         name, why = "resnet18", "the full recipe, since there is a GPU"
+    elif len(dataset.train) >= ENOUGH_FOR_SPEED:
+        name, why = "speed94", "no recipe was named, and this one needs the least arithmetic for its accuracy"
     else:
-        name, why = "resnet18-quick", "no recipe was named, and this one takes minutes without a GPU"
+        name, why = "resnet18-quick", "no recipe was named, and this one suits few images without a GPU"
     return changed_recipe(name, arguments=arguments), why
 
 
@@ -129,11 +137,16 @@ def _cifar10_or_digits(progress: Progress) -> Dataset:
         return load_dataset("digits", progress=progress)
 
 
-def _check_possible(request: Request) -> None:
-    """Build the first phase once and let it go: what cannot be built must not leave a folder behind."""
-    build_phase(
-        request.recipe, phase="fit", dataset=request.dataset, seed=request.seed, compute=request.compute
-    )
+def _check_possible(request: Request) -> int:
+    """Build the first phase once and let it go: what cannot be built must not leave a folder behind.
+
+    Gives the number of images that will be trained on.
+    """
+    recipe, compute = request.recipe, request.compute
+    built = build_phase(recipe, phase="fit", dataset=request.dataset, seed=request.seed, compute=compute)
+    need = memory_need(built.classifier.model, image_size=max(recipe.resolution.train), compute=compute)
+    check_memory(need, batch_size=recipe.batch_size // compute.count, free=free_memory(compute))
+    return len(built.data.splits.train)
 
 
 def _folder(arguments: FitArguments, *, request: Request, before: Record | None) -> RunFolder:

@@ -3,11 +3,16 @@
 from plumbline.recipes.edit import apply_settings, difference, parse_recipe, title
 from plumbline.recipes.load import load_recipe
 from plumbline.recipes.named import NAMED, claim
-from plumbline.recipes.schema import Recipe, Swa
+from plumbline.recipes.schema import Ema, LinearDecay, MuonSgd, OneCycle, Recipe, Sgd, Swa
 
 __all__ = [
     "NAMED",
+    "Ema",
+    "LinearDecay",
+    "MuonSgd",
+    "OneCycle",
     "Recipe",
+    "Sgd",
     "Swa",
     "apply_settings",
     "claim",

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from plumbline.errors import PlumblineError, nearest_of
 from plumbline.recipes.named import NAMED
-from plumbline.recipes.schema import Recipe
+from plumbline.recipes.schema import Ema, LinearDecay, MuonSgd, Recipe
 
 Leaves = dict[str, Any]
 
@@ -43,7 +43,9 @@ def parse_recipe(content: Mapping[str, Any], *, where: str) -> Recipe:
     try:
         recipe = Recipe.model_validate_json(json.dumps(content))
     except ValidationError as error:
-        raise PlumblineError(f"The recipe {where} is not valid: {_explain(error)}") from error
+        raise PlumblineError(
+            f"The recipe {where} is not valid: {_explain(error, content=content)}"
+        ) from error
     if recipe.name is not None and (recipe.name not in NAMED or NAMED[recipe.name]().digest != recipe.digest):
         return recipe.model_copy(update={"name": None})
     return recipe
@@ -89,6 +91,12 @@ def _set(content: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN40
     *parents, last = path.split(".")
     section: Any = content
     for depth, key in enumerate([*parents, last]):
+        if section is None:
+            absent = ".".join(parents[:depth])
+            raise PlumblineError(
+                f"--set {path}={value}: this recipe has no {absent}, so it has no '{path}' either. Name a "
+                f"recipe that has it, or give the whole of it as JSON: --set '{absent}={{…}}'."
+            )
         if not isinstance(section, dict) or key not in section or (key == "name" and depth == 0):
             known = sorted(set(_leaves(content)) | set(content) - {"name"})
             raise PlumblineError(
@@ -110,15 +118,41 @@ def _leaves(content: Mapping[str, Any], prefix: str = "") -> Leaves:
     return found
 
 
-def _explain(error: ValidationError) -> str:
-    parts = []
+def _explain(error: ValidationError, *, content: Mapping[str, Any]) -> str:
+    whole: list[str] = []
+    wrong: dict[str, tuple[list[str], Any]] = {}
     for problem in error.errors():
-        path = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        path = _written_path(problem["loc"], content=content) or "the whole"
         if problem["type"] == "extra_forbidden":
-            parts.append(
-                f"'{path}' is not a field of a recipe.{nearest_of(path, _leaves(Recipe().model_dump()))}"
-            )
+            hint = nearest_of(path, _known_fields())
+            whole.append(f"'{path}' is not a field of a recipe.{hint}")
+        elif problem["type"] == "value_error":
+            whole.append(f"{problem['ctx']['error']}.")
         else:
             message = problem["msg"][0].lower() + problem["msg"][1:]
-            parts.append(f"{path}: {message}, got {json.dumps(problem['input'], default=str)[:80]}.")
-    return " ".join(parts)
+            # A field of several types has a message for each of them.
+            wrong.setdefault(path, ([], problem["input"]))[0].append(message)
+    told = [
+        f"{path}: {' or '.join(messages)}, got {json.dumps(value, default=str)[:80]}."
+        for path, (messages, value) in wrong.items()
+    ]
+    return " ".join([*whole, *told])
+
+
+def _written_path(place: tuple[int | str, ...], *, content: Mapping[str, Any]) -> str:
+    """Give a place of pydantic's as it is written in the content: without the names of alternatives."""
+    section: Any = content
+    kept = []
+    for part in place:
+        in_mapping = isinstance(section, Mapping) and part in section
+        if in_mapping or (isinstance(section, list) and isinstance(part, int)):
+            section = section[part]
+        elif part is not place[-1] or not isinstance(section, Mapping):
+            continue
+        kept.append(str(part))
+    return ".".join(kept)
+
+
+def _known_fields() -> set[str]:
+    other = Recipe(optimizer=MuonSgd(), schedule=LinearDecay(), averaging=Ema())
+    return set(_leaves(Recipe().model_dump())) | set(_leaves(other.model_dump()))

@@ -9,34 +9,43 @@ import torch
 from plumbline.data import Dataset
 from plumbline.data.modules import ImageDataModule
 from plumbline.errors import PlumblineError
-from plumbline.models import create_model
-from plumbline.optim import OptimizerFactory, SgdConstant, SgdOneCycle
-from plumbline.recipes import Recipe
+from plumbline.evaluation import Views
+from plumbline.models import SpeedNet, create_model
+from plumbline.optim import MuonSgdLinear, OptimizerFactory, SgdConstant, SgdOneCycle
+from plumbline.recipes import Ema, LinearDecay, MuonSgd, OneCycle, Recipe, Sgd, Swa
 from plumbline.records import PhaseName
+from plumbline.training.averaging import WeightAverager
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import Compute
+from plumbline.training.ema import EmaAverager
+
+Averager = WeightAverager | EmaAverager
+
+_WHITENING_IMAGES = 5000
 
 
 @dataclass(frozen=True)
 class Built:
-    """What one phase of training needs."""
+    """What one phase of training needs; `views` are those that are scored beside the plain images."""
 
     classifier: ImageClassifier
     data: ImageDataModule
     epochs: int
     steps_per_epoch: int
+    averager: Averager | None
+    views: Views | None
 
 
 def phases(recipe: Recipe) -> tuple[PhaseName, ...]:
     """Give the phases that a recipe has."""
-    return ("fit",) if recipe.averaging is None else ("fit", "average")
+    return ("fit", "average") if isinstance(recipe.averaging, Swa) else ("fit",)
 
 
 def epochs_of(recipe: Recipe, *, phase: PhaseName) -> int:
     """Give the number of epochs of one phase."""
     if phase == "fit":
         return recipe.epochs
-    return recipe.averaging.epochs if recipe.averaging is not None else 0
+    return recipe.averaging.epochs if isinstance(recipe.averaging, Swa) else 0
 
 
 def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int, compute: Compute) -> Built:
@@ -54,6 +63,8 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
         image_size=min(*recipe.resolution.train, recipe.resolution.test),
         seed=seed,
     )
+    if isinstance(model, SpeedNet) and phase == "fit":
+        model.whiten(data.normalized_images("train", count=_WHITENING_IMAGES))
     if compute.channels_last:
         model = model.to(memory_format=torch.channels_last)
     classifier = ImageClassifier(
@@ -61,17 +72,26 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
         num_classes=len(dataset.classes),
         model_name=recipe.model.name,
         label_smoothing=recipe.label_smoothing,
-        optimization=optimization_of(recipe, phase=phase),
+        optimization=optimization_of(recipe, phase=phase, compute=compute),
         total_steps=data.steps_per_epoch * epochs,
     )
-    return Built(classifier=classifier, data=data, epochs=epochs, steps_per_epoch=data.steps_per_epoch)
+    return Built(
+        classifier=classifier,
+        data=data,
+        epochs=epochs,
+        steps_per_epoch=data.steps_per_epoch,
+        averager=_averager(recipe, phase=phase, total_steps=data.steps_per_epoch * epochs),
+        views=recipe.tta,
+    )
 
 
 def build_data(
     recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int, compute: Compute
 ) -> ImageDataModule:
     """Build the splits and batches of one phase. The second phase trains at the last image size."""
-    validation_count = max(1, round(len(dataset.train) * recipe.validation_fraction))
+    validation_count = round(len(dataset.train) * recipe.validation_fraction)
+    if recipe.validation_fraction > 0:
+        validation_count = max(1, validation_count)
     training_count = len(dataset.train) - validation_count
     if recipe.batch_size > training_count:
         raise PlumblineError(
@@ -84,6 +104,7 @@ def build_data(
         validation_count=validation_count,
         seed=seed,
         crop_padding=recipe.augmentation.crop_padding,
+        crop_fill=recipe.augmentation.padding or "zeros",
         flip=recipe.augmentation.flip,
         train_sizes=recipe.resolution.train if phase == "fit" else recipe.resolution.train[-1:],
         test_size=recipe.resolution.test,
@@ -93,16 +114,37 @@ def build_data(
     )
 
 
-def optimization_of(recipe: Recipe, *, phase: PhaseName) -> OptimizerFactory:
+def optimization_of(recipe: Recipe, *, phase: PhaseName, compute: Compute) -> OptimizerFactory:
     """Give the optimizer and schedule of one phase."""
-    sgd, cycle = recipe.optimizer, recipe.schedule
-    if phase == "average" and recipe.averaging is not None:
-        return SgdConstant(
-            rate=recipe.averaging.rate,
-            momentum=recipe.averaging.momentum,
-            weight_decay=sgd.weight_decay,
-            nesterov=sgd.nesterov,
-        )
-    return SgdOneCycle(
-        weight_decay=sgd.weight_decay, nesterov=sgd.nesterov, **cycle.model_dump(exclude={"kind"})
-    )
+    match recipe.optimizer, recipe.schedule, recipe.averaging:
+        case Sgd() as sgd, OneCycle(), Swa() as swa if phase == "average":
+            return SgdConstant(
+                rate=swa.rate, momentum=swa.momentum, weight_decay=sgd.weight_decay, nesterov=sgd.nesterov
+            )
+        case Sgd() as sgd, OneCycle() as cycle, _:
+            return SgdOneCycle(
+                weight_decay=sgd.weight_decay, nesterov=sgd.nesterov, **cycle.model_dump(exclude={"kind"})
+            )
+        case MuonSgd() as muon, LinearDecay() as decay, _:
+            return MuonSgdLinear(
+                **muon.model_dump(exclude={"kind"}),
+                **decay.model_dump(exclude={"kind"}),
+                dtype=torch.bfloat16 if compute.precision == "bf16" else None,
+                freeze=compute.count == 1,
+            )
+        case optimizer, schedule, _:
+            raise PlumblineError(f"The optimizer {optimizer.kind} does not go with {schedule.kind}.")
+
+
+def _averager(recipe: Recipe, *, phase: PhaseName, total_steps: int) -> Averager | None:
+    match recipe.averaging:
+        case Swa() if phase == "average":
+            return WeightAverager()
+        case Ema() as ema:
+            return EmaAverager(
+                half_life_steps=ema.half_life_steps,
+                every_steps=ema.every_steps,
+                start_step=round(ema.start_fraction * total_steps),
+            )
+        case _:
+            return None

@@ -207,5 +207,6 @@ class ImageClassifier(LightningModule):
         if not torch.isfinite(loss):
             raise PlumblineError(
                 f"The training loss is {loss.item()} at step {self.global_step} (rate {self._rate():.3g}). "
-                "Try a smaller rate (--set schedule.max_rate=…) or --precision fp32."
+                "Try a smaller rate (`plumbline recipes NAME` shows them, --set changes them) or "
+                "--precision fp32."
             )

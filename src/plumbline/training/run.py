@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lightning.pytorch import Callback, Trainer
 
-from plumbline.evaluation import predict, score
 from plumbline.progress import SILENT, Progress
 from plumbline.records import (
     Counts,
@@ -12,9 +11,6 @@ from plumbline.records import (
     PhasePart,
     Record,
     RunFolder,
-    ScorePart,
-    SplitName,
-    WeightsName,
 )
 from plumbline.training.averaging import WeightAverager
 from plumbline.training.build import Built, build_data, build_phase, phases
@@ -23,10 +19,12 @@ from plumbline.training.checkpoints import DurableCheckpointIO, Found, newest_ch
 from plumbline.training.chronicle import Chronicle
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import Compute
+from plumbline.training.ema import EmaAverager
 from plumbline.training.figures import Figures
 from plumbline.training.interrupts import StopFlag, StopRequested, stop_on_signals
 from plumbline.training.journal import Journal, now
 from plumbline.training.request import Request, first_record, is_first_process
+from plumbline.training.scoring import Scoring
 from plumbline.training.weights import load_weights, save_weights
 
 _LOGGED_STEPS_PER_EPOCH = 20
@@ -41,6 +39,12 @@ class Run:
         self.folder = journal.folder
         self._progress = progress
         self._stop = StopFlag()
+        self._scoring = Scoring(
+            journal,
+            compute=request.compute,
+            stop=self._stop,
+            progress=progress,
+        )
 
     @classmethod
     def start(cls, request: Request, *, folder: RunFolder, progress: Progress = SILENT) -> Run:
@@ -99,14 +103,13 @@ class Run:
             )
             if phase == "average":
                 load_weights(built.classifier, self.folder.checkpoint("fit"))
-        averager = WeightAverager()
         with self.journal.timed("training_seconds" if phase == "fit" else "averaging_seconds"):
-            self._train(built, phase=phase, averager=averager)
+            self._train(built, phase=phase)
         with self.journal.timed("scoring_seconds"):
-            self._conclude(built, phase=phase, averager=averager)
+            self._conclude(built, phase=phase)
         self.journal.put_phase(self._phase_part(built, phase=phase, finished=True))
 
-    def _train(self, built: Built, *, phase: PhaseName, averager: WeightAverager) -> None:
+    def _train(self, built: Built, *, phase: PhaseName) -> None:
         saved = self._saved(phase)
         resumed_step = int(saved.content["global_step"]) if saved is not None else 0
         self.journal.put_phase(self._phase_part(built, phase=phase, finished=False))
@@ -123,7 +126,7 @@ class Run:
         )
         callbacks: list[Callback] = [
             SeedEachStep(self.request.seed, first_step=first_step),
-            *([averager] if phase == "average" else []),
+            *([] if built.averager is None else [built.averager]),
             chronicle,
             KeepLast(self.folder.checkpoint("last"), phase=phase, stop=self._stop),
         ]
@@ -142,39 +145,30 @@ class Run:
             self._progress.say(f"{problem} Going on from the one before it.")
         return found if found is not None and found.content.get("plumbline_phase") == phase else None
 
-    def _conclude(self, built: Built, *, phase: PhaseName, averager: WeightAverager) -> None:
+    def _conclude(self, built: Built, *, phase: PhaseName) -> None:
         classifier = built.classifier.to(self.request.compute.device)
         is_last = phase == phases(self.request.recipe)[-1]
         self._keep(classifier, name="raw" if is_last else "fit")
-        self._score(classifier, built=built, phase=phase, weights="raw")
-        if phase == "average":
-            batches = built.data.train_batches(device=self.request.compute.device)
-            batches.set_epoch(built.epochs)
-            averaged = averager.averaged(classifier, batches=batches, autocast=self.request.compute.autocast)
+        self._scoring.score(classifier, built=built, phase=phase, weights="raw")
+        averaged = self._averaged(classifier, built=built)
+        if averaged is not None:
             self._keep(averaged, name="averaged")
-            self._score(averaged, built=built, phase=phase, weights="averaged")
+            self._scoring.score(averaged, built=built, phase=phase, weights="averaged")
+
+    def _averaged(self, classifier: ImageClassifier, *, built: Built) -> ImageClassifier | None:
+        match built.averager:
+            case WeightAverager() as averager:
+                batches = built.data.train_batches(device=self.request.compute.device)
+                batches.set_epoch(built.epochs)
+                return averager.averaged(classifier, batches=batches, autocast=self.request.compute.autocast)
+            case EmaAverager() as averager:
+                return averager.averaged(classifier)
+            case None:
+                return None
 
     def _keep(self, classifier: ImageClassifier, *, name: str) -> None:
         if is_first_process():
             save_weights(classifier, dataset=self.request.dataset, path=self.folder.checkpoint(name))
-
-    def _score(
-        self, classifier: ImageClassifier, *, built: Built, phase: PhaseName, weights: WeightsName
-    ) -> None:
-        compute = self.request.compute
-        splits: tuple[SplitName, ...] = ("validation", "test")
-        for split in splits:
-            self._stop.raise_if_set()
-            batches = built.data.evaluation_batches(split, device=compute.device)
-            result = score(
-                predict(classifier, batches=batches, autocast=compute.autocast, progress=self._progress)
-            )
-            part = ScorePart(phase=phase, weights=weights, split=split, **vars(result))
-            self.journal.add_score(part)
-            self._progress.say(
-                f"{split} after phase {phase}, {weights} weights: {part.accuracy:.2%} "
-                f"({part.correct:,} of {part.count:,}), loss {part.loss:.4f}"
-            )
 
     def _phase_part(self, built: Built, *, phase: PhaseName, finished: bool) -> PhasePart:
         timing = self.journal.record.timing
@@ -202,6 +196,8 @@ def _trainer(built: Built, *, compute: Compute, callbacks: list[Callback], folde
         default_root_dir=folder.path,
         log_every_n_steps=max(1, min(50, built.steps_per_epoch // _LOGGED_STEPS_PER_EPOCH)),
         num_sanity_val_steps=0,
+        # Lightning 2.6.6 warns about an empty loader unless it is told that none is meant.
+        limit_val_batches=1.0 if len(built.data.splits.validation) else 0,
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

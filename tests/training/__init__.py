@@ -1,0 +1,1 @@
+"""Whole runs, phases and their parts."""
