@@ -23,7 +23,7 @@ help:
 	  "make test    set up, then lint, types and all tests (ARGS go to pytest)" \
 	  "make torture set up, then kill a training 200 times and compare bits (ARGS=--kills N)" \
 	  "make lint    set up, then lint and types" \
-	  "make bench   set up, then measure one training step (ARGS go to bench.step)" \
+	  "make bench   set up, then measure a step side by side (ARGS go to plumbline bench)" \
 	  "make setup   make $(VENV) from requirements.lock" \
 	  "make lock    write requirements.lock anew (ARGS=--upgrade takes newer versions)" \
 	  "make clean   remove $(VENV) and caches; runs/ is kept"
@@ -50,7 +50,7 @@ lint: $(INSTALLED)
 	@$(BIN)/mypy
 
 bench: $(INSTALLED)
-	@$(BIN)/python -m bench.step $(ARGS)
+	@$(BIN)/plumbline bench $(or $(ARGS),step)
 
 # Wheels only: building a source archive would fetch build tools that no hash covers.
 # A terminal sees pip's download bars; a log sees errors only.

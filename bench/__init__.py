@@ -1,1 +1,1 @@
-"""Side-by-side measurements, one command each."""
+"""The long measurements, one command each, and what puts their records under results/ and into the README."""

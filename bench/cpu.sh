@@ -11,6 +11,6 @@ python=${PYTHON:-.venv/bin/python}
 run=${RUN:-runs/resnet18-10-2-cifar10-seed7}
 name=${NAME:-resnet18-10-2-cpu}
 step="results/step-$name.json"
-[[ -e $step ]] || "$python" -m bench.step --out "$step"
+[[ -e $step ]] || "$python" -m plumbline bench step --out "$step"
 "$python" -m plumbline fit resnet18 --epochs 10 --average-epochs 2 --data cifar10 --seed 7 --out "$run" --resume
 "$python" -m bench.publish "$run" "$name"

@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"records", "recipes"},
     "report": {"analysis", "recipes", "records"},
     "training": {"evaluation", "data", "models", "optim", "recipes", "records"},
+    "benchmarks": {"data", "models", "recipes", "records", "training"},
     "export": {"evaluation", "models", "data", "records"},
     "serve": {"evaluation", "models", "data", "records"},
 }

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from plumbline.cli import data, fit, models, recipes, test
+from plumbline.cli import bench, data, fit, models, recipes, test
 from plumbline.engine import explain_import_error
 from plumbline.errors import PlumblineError
 
@@ -32,6 +32,7 @@ app.command("test")(test.test)
 app.command("recipes")(recipes.recipes)
 app.command("models")(models.models)
 app.add_typer(data.app, name="data")
+app.add_typer(bench.app, name="bench")
 
 
 @app.callback()

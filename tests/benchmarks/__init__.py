@@ -1,0 +1,1 @@
+"""Tests of the benchmarks. A package, so that its recipe can be imported."""
