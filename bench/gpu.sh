@@ -1,23 +1,37 @@
 #!/usr/bin/env bash
-# What needs a CUDA device, in one go of under 9 minutes: the full resnet18 recipe, one seed after the other,
-# until the time is used up. Records and logs go to OUT, one folder a run, without the checkpoints.
-#   OUT    where the records go                  (results/gpu)
-#   SEEDS  which seeds, in order                 (1 2 3)
-#   LIMIT  seconds after which no run is begun   (400)
-#   ARGS   what plumbline fit is asked for       (resnet18 --data cifar10)
+# What needs a CUDA device, in one go of under 9 minutes: whole trainings of declared seeds, in turns with another
+# program if one is named. What fits into the time counts: the same command goes on where RUNS is kept.
+#   RECIPE     what is trained                                   (resnet18; then speed94, speed96)
+#   SEEDS      declared seeds                                    (1-3; for speed94 1-20, for speed96 1-5)
+#   OUT        where records, logs and the summary go            (results/RECIPE-gpu)
+#   RUNS       where the runs themselves are                     (a new folder, removed at the end)
+#   LIMIT      seconds after which the training under way is stopped and saved  (500)
+#   REFERENCE  a training program of others, run as it is in between, such as airbench94_muon.py
+#   RESULTS    how many of its trainings each time               (3)
+#   DATA       as --data of plumbline fit                        (cifar10)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-out=${OUT:-results/gpu}
+recipe=${RECIPE:-resnet18}
+out=${OUT:-results/$recipe-gpu}
 export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
-runs=$(mktemp -d "${TMPDIR:-/tmp}/plumbline-gpu.XXXXXX")
-trap 'rm -rf "$runs"' EXIT
-for seed in ${SEEDS:-1 2 3}; do
-  if ((SECONDS > ${LIMIT:-400})); then
-    echo "no time left for seed $seed" >&2
-    break
-  fi
-  # shellcheck disable=SC2086  # several words are meant
-  "${PYTHON:-python3}" -m plumbline fit ${ARGS:-resnet18 --data cifar10} --seed "$seed" --out "$runs/seed$seed"
-  mkdir -p "$out/seed$seed"
-  cp "$runs/seed$seed"/{record.json,log.txt,metrics.csv} "$out/seed$seed/"
+if [[ -n ${RUNS:-} ]]; then
+  runs=$RUNS
+else
+  base=$(mktemp -d "${TMPDIR:-/tmp}/plumbline-gpu.XXXXXX")
+  trap 'rm -rf "$base"' EXIT
+  runs=$base/runs
+fi
+reference=()
+[[ -z ${REFERENCE:-} ]] || reference=(--reference "$REFERENCE" --reference-results "${RESULTS:-3}")
+code=0
+timeout "${LIMIT:-500}" "${PYTHON:-python3}" -m plumbline bench fit "$recipe" --seeds "${SEEDS:-1-3}" \
+  --data "${DATA:-cifar10}" --device "${DEVICE:-cuda}" --out "$runs" "${reference[@]}" || code=$?
+for folder in "$runs"/seed*/; do
+  [[ -e $folder/record.json ]] || continue
+  target=$out/$(basename "$folder")
+  mkdir -p "$target"
+  cp "$folder"/{record.json,log.txt,metrics.csv} "$target/"
 done
+mkdir -p "$out"
+find "$runs" -maxdepth 1 -name '*.json' -exec cp {} "$out/" \;
+exit "$code"

@@ -118,7 +118,7 @@ def test_every_torchvision_network_is_either_supported_or_refused() -> None:
 
     names = models.list_models(module=models)
     own = {name for family in FAMILIES if family.build is not None for name in family.members}
-    assert set(list_models()) - set(names) == own == {"speednet_s", "speednet_m", "speednet_l"}
+    assert set(list_models()) - set(names) == own == {"speednet_xs", "speednet_s", "speednet_m", "speednet_l"}
     for name in set(names) - set(list_models()):
         with pytest.raises(PlumblineError, match=f"{name}: not supported, since .+"):
             create_model(name)

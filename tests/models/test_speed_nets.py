@@ -7,7 +7,7 @@ from torch import nn
 from plumbline.errors import PlumblineError
 from plumbline.models import SpeedNet, create_model, describe_model, whitening_filter
 
-NAMES = ("speednet_s", "speednet_m", "speednet_l")
+NAMES = ("speednet_xs", "speednet_s", "speednet_m", "speednet_l")
 
 
 def _build(name: str = "speednet_s", *, num_classes: int = 10) -> SpeedNet:

@@ -179,7 +179,8 @@ FAMILIES: tuple[Family, ...] = (
         "3x3 convolutions halve the map each (31, 15, 7 and 3 wide for 32 pixels), and the head reads the "
         "maximum of each channel. Filters start as copies of their input, norms have a bias and no scale.",
         source="Jordan, arXiv 2404.00498; github.com/KellerJordan/cifar10-airbench, airbench94_muon.py "
-        "(speednet_s) and airbench96_faster.py (the shortcuts of speednet_l)",
+        "(speednet_s) and airbench96_faster.py (the shortcuts of speednet_l); speednet_xs is ours, narrower "
+        "still, for many runs on a CPU",
         build=speed_net,
     ),
 )

@@ -108,6 +108,7 @@ def _norm(width: int) -> nn.BatchNorm2d:
 
 
 _LAYOUTS = {
+    "speednet_xs": partial(SpeedNet, (24, 64, 128), convolutions=2),
     "speednet_s": partial(SpeedNet, (64, 256, 256), convolutions=2),
     "speednet_m": partial(SpeedNet, (128, 384, 384), convolutions=2),
     "speednet_l": partial(SpeedNet, (128, 384, 512), convolutions=3),
