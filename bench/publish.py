@@ -1,4 +1,6 @@
-"""Put the record of a finished run under results/, and the README's table right.
+"""Put the record of a finished run, or of all finished runs of declared seeds, under results/.
+
+The README's tables are made right.
 
 Absolute paths in it say something about a machine and nothing about the result: each is cut to its last part.
 
@@ -12,6 +14,7 @@ import re
 import sys
 from pathlib import Path
 
+from bench.seeds import read_seeds
 from bench.table import ROOT, write_readme
 from plumbline.errors import PlumblineError
 from plumbline.records import Record, read_record, write_text
@@ -52,14 +55,38 @@ def publish(run: Path, *, name: str, results: Path) -> Record:
     return record
 
 
+def publish_seeds(runs: Path, *, name: str, results: Path) -> list[Record]:
+    """Write results/NAME/seedN/record.json for every finished run, with what was declared before the first.
+
+    Called again it adds what has finished since. Raises PlumblineError where nothing was declared or nothing
+    has finished.
+    """
+    declared = runs / "declared.json"
+    if not declared.is_file():
+        raise PlumblineError(f"{runs} holds no declared runs: expected what `plumbline bench fit` writes.")
+    folders = sorted(path for path in runs.glob("seed*") if _is_finished(path))
+    if not folders:
+        raise PlumblineError(f"No run in {runs} has finished yet.")
+    for folder in folders:
+        if not (results / name / folder.name / "record.json").exists():
+            publish(folder, name=f"{name}/{folder.name}", results=results)
+    write_text(results / name / "declared.json", declared.read_text(encoding="utf-8"))
+    return [record for _, record in read_seeds(results / name)]
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / "record.json").is_file() and read_record(folder).status == "finished"
+
+
 def main() -> None:
-    """Publish one run."""
+    """Publish one run, or the seeds in a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("name")
     arguments = parser.parse_args()
     try:
-        publish(arguments.run, name=arguments.name, results=ROOT / "results")
+        declared = (arguments.run / "declared.json").is_file()
+        (publish_seeds if declared else publish)(arguments.run, name=arguments.name, results=ROOT / "results")
     except PlumblineError as error:
         sys.exit(f"Error: {error}")
     write_readme()

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from bench.seeds import seeds_table
 from plumbline.cli.console import in_words
 from plumbline.cli.summary import interval, scores_on_test
 from plumbline.records import PhaseName, Record, ScorePart, WeightsName, read_record
@@ -63,9 +64,10 @@ def steps_table(folder: Path) -> str:
     return "\n".join(rows)
 
 
-def both_tables(folder: Path) -> str:
+def all_tables(folder: Path) -> str:
     """Give everything that stands between the README's marks."""
-    return f"{results_table(read_results(folder))}\n\n{steps_table(folder)}"
+    tables = (seeds_table(folder), results_table(read_results(folder)), steps_table(folder))
+    return "\n\n".join(table for table in tables if table)
 
 
 def read_results(folder: Path) -> list[tuple[str, Record]]:
@@ -90,7 +92,7 @@ def put_between(text: str, *, table: str) -> str:
 def write_readme() -> None:
     """Put the tables of all results into the README."""
     readme = ROOT / "README.md"
-    text = put_between(readme.read_text(encoding="utf-8"), table=both_tables(ROOT / "results"))
+    text = put_between(readme.read_text(encoding="utf-8"), table=all_tables(ROOT / "results"))
     readme.write_text(text, encoding="utf-8")
 
 
@@ -141,7 +143,7 @@ def main() -> None:
     if parser.parse_args().write:
         write_readme()
     else:
-        print(both_tables(ROOT / "results"))
+        print(all_tables(ROOT / "results"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning
 import pytest
-from bench.table import BEGIN, END, ROOT, both_tables
+from bench.table import BEGIN, END, ROOT, all_tables
 from lightning.pytorch import Trainer
 
 from plumbline.data import load_dataset
@@ -75,7 +75,7 @@ def test_the_library_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_table_follows_from_the_committed_records() -> None:
     """No number in the table is written by hand (python -m bench.table --write makes it)."""
     shown = README.split(BEGIN)[1].split(END)[0].strip()
-    assert shown == both_tables(ROOT / "results")
+    assert shown == all_tables(ROOT / "results")
 
 
 def test_a_plain_install_brings_the_whole_package(tmp_path: Path) -> None:
