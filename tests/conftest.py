@@ -24,9 +24,13 @@ settings.load_profile("plumbline")
 
 @pytest.fixture(scope="session", autouse=True)
 def empty_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Give the tests a cache of their own, so that none depends on what an earlier run fetched."""
+    """Give the tests a cache of their own, so that none depends on what an earlier run fetched.
+
+    A ledger too: no test may count as a look at the user's test scores.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLUMBLINE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("PLUMBLINE_LEDGER", str(tmp_path_factory.mktemp("ledger") / "ledger.sqlite"))
         yield
 
 

@@ -1,8 +1,9 @@
-"""The one error that users are meant to read, and the hint that a mistyped name gets."""
+"""The error that users are meant to read, a mistyped name's hint, and the wish to stop."""
 
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -12,6 +13,14 @@ class PlumblineError(ValueError):
     The command line prints its text as one paragraph and exits with code 2; a library user can catch it
     as the `ValueError` it is.
     """
+
+
+class StopRequested(Exception):  # noqa: N818
+    """A person or the system asked us to stop; everything up to the last whole step is saved."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal.Signals(signal_number).name)
+        self.exit_code = 128 + signal_number
 
 
 def nearest_of(word: str, known: Iterable[str]) -> str:

@@ -82,7 +82,7 @@ def test_a_failed_save_keeps_the_old_file_and_leaves_no_litter(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("plumbline.training.checkpoints.os.fsync", full)
+    monkeypatch.setattr("plumbline.durable.os.fsync", full)
     with pytest.raises(PlumblineError, match="No space left on device"):
         write_checkpoint(content(2.0), path=path)
     assert torch.equal(read_checkpoint(path)["state_dict"]["w"], torch.ones(1000))

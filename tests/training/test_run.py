@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from plumbline.data import Dataset
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, StopRequested
 from plumbline.evaluation import predict, score
 from plumbline.recipes import NAMED, Recipe, apply_settings
 from plumbline.records import RunFolder, create_run_folder, read_record
@@ -17,7 +17,6 @@ from plumbline.training.averaging import refresh_batch_norm
 from plumbline.training.build import build_phase
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import choose_compute
-from plumbline.training.interrupts import StopRequested
 from plumbline.training.run import Run
 from plumbline.training.weights import load_classifier
 from training.runs import Listens, StopsAt, ask, figures_of, same_weights

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from plumbline.data import Dataset
+from plumbline.errors import StopRequested
 from plumbline.recipes import NAMED, Recipe, apply_settings
 from plumbline.records import RunFolder, create_run_folder, read_record
 from plumbline.training.checkpoints import read_checkpoint
-from plumbline.training.interrupts import StopRequested
 from plumbline.training.run import Run
 from training.runs import StopsAt, ask, figures_of, same_weights
 

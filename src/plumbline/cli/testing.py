@@ -12,6 +12,7 @@ from plumbline.data import Dataset
 from plumbline.errors import PlumblineError, nearest_of
 from plumbline.evaluation import VIEW_COUNT, predict, score
 from plumbline.records import Record, RunFolder, ScorePart, WeightsName
+from plumbline.records.ledger import count_look
 from plumbline.training.build import build_data, phases
 from plumbline.training.device import choose_compute
 from plumbline.training.weights import load_classifier
@@ -24,11 +25,11 @@ def run_test(
 
     First each image as it is, then with the views of the recipe's test-time augmentation, if it has one.
     """
-    chosen = _weights(weights, folder=folder)
+    chosen = choose_weights(weights, folder=folder)
     progress = make_progress()
     compute = choose_compute(device, precision=record.recipe.precision)
     dataset = load_named_or_path(data or where_it_was(record.dataset), progress=progress)
-    _check_classes(dataset, record=record)
+    check_classes(dataset, record=record)
     classifier = load_classifier(folder.checkpoint(chosen)).to(compute.device)
     if compute.channels_last:
         classifier = classifier.to(memory_format=torch.channels_last)
@@ -45,6 +46,16 @@ def run_test(
             views=1 if views is None else VIEW_COUNT[views],
             **vars(result),
         )
+        trouble = count_look(
+            dataset.fingerprint,
+            dataset=dataset.name,
+            run=str(folder.path.resolve()),
+            digest=record.digest,
+            views=part.views,
+            weights=part.weights,
+        )
+        if trouble is not None:
+            progress.say(trouble)
         typer.echo(_in_words(part, data=dataset.name))
         _compare(part, record=record, same_data=dataset.fingerprint == record.dataset.fingerprint)
 
@@ -57,7 +68,11 @@ def _in_words(part: ScorePart, *, data: str) -> str:
     )
 
 
-def _weights(asked: str | None, *, folder: RunFolder) -> WeightsName:
+def choose_weights(asked: str | None, *, folder: RunFolder) -> WeightsName:
+    """Give the weights asked for, or else the averaged ones, or else the raw ones.
+
+    Raises PlumblineError where the run does not have them.
+    """
     names: tuple[WeightsName, ...] = ("averaged", "raw")
     there = [name for name in names if folder.checkpoint(name).is_file()]
     if asked is None and there:
@@ -73,7 +88,8 @@ def _weights(asked: str | None, *, folder: RunFolder) -> WeightsName:
     )
 
 
-def _check_classes(dataset: Dataset, *, record: Record) -> None:
+def check_classes(dataset: Dataset, *, record: Record) -> None:
+    """Raise PlumblineError unless the data has the classes that the run was trained on."""
     if dataset.classes != record.dataset.classes:
         raise PlumblineError(
             f"The run was trained on the {len(record.dataset.classes)} classes of {record.dataset.name}; "

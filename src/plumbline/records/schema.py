@@ -127,3 +127,4 @@ class Record(Part):
     scores: tuple[ScorePart, ...] = ()
     timing: TimingPart = TimingPart()
     peak_memory_bytes: int | None = None
+    test_looks: int | None = None

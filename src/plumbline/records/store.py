@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from plumbline.durable import flush_folder
+from plumbline.durable import replacing
 from plumbline.errors import PlumblineError
 from plumbline.records.schema import SCHEMA_VERSION, Record
 
@@ -48,6 +47,11 @@ class RunFolder:
         """`tensorboard/`: the same figures for TensorBoard."""
         return self.path / "tensorboard"
 
+    @property
+    def report(self) -> Path:
+        """`report.html`: the run as one page."""
+        return self.path / "report.html"
+
     def checkpoint(self, name: str) -> Path:
         """`checkpoints/NAME.ckpt`; names are `last`, `previous`, `fit`, `raw` and `averaged`."""
         return self.path / "checkpoints" / f"{name}.ckpt"
@@ -82,19 +86,8 @@ def create_run_folder(path: Path) -> RunFolder:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that at every instant either the old or the new content is there, on disk."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        flush_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def write_record(record: Record, *, folder: RunFolder) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from plumbline.errors import StopRequested
 from plumbline.records import PhaseName
 from plumbline.streams import stream_seed
-from plumbline.training.interrupts import StopRequested, agreed
+from plumbline.training.interrupts import agreed
 
 if TYPE_CHECKING:
     from plumbline.training.interrupts import StopFlag

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
-from plumbline.durable import flush_folder
+from plumbline.durable import replacing
 from plumbline.errors import PlumblineError
 
 
@@ -33,27 +31,14 @@ def write_checkpoint(content: dict[str, Any], *, path: Path, previous: Path | No
     can destroy the old file (lightning 2.6.6, seen).
     Raises PlumblineError if the folder cannot be written; the old file is then as it was.
     """
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        with replacing(path, previous=previous) as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        if previous is not None and path.is_file():
-            path.replace(previous)
-        temporary.replace(path)
-        flush_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         raise PlumblineError(
             f"The checkpoint {path} cannot be written: {error}. The one before is kept."
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:  # noqa: ANN401

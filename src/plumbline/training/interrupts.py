@@ -11,14 +11,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-
-class StopRequested(Exception):  # noqa: N818
-    """A person or the system asked the run to stop; everything up to the last whole step is saved."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal.Signals(signal_number).name)
-        self.exit_code = 128 + signal_number
-
+from plumbline.errors import StopRequested
 
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -37,7 +37,7 @@ class Journal:
     def __init__(self, record: Record, *, folder: RunFolder, writes: bool = True) -> None:
         self.record = record
         self.folder = folder
-        self._writes = writes
+        self.writes = writes
         self._clock = perf_counter()
         self._span: Span | None = None
 
@@ -45,7 +45,7 @@ class Journal:
         """Change fields of the record, and write it with the time and memory used so far."""
         changes |= {"timing": self._timing_now(), "peak_memory_bytes": peak_memory_bytes()}
         self.record = self.record.model_copy(update=changes)
-        if self._writes:
+        if self.writes:
             write_record(self.record, folder=self.folder)
 
     @contextmanager

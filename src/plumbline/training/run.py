@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lightning.pytorch import Callback, Trainer
 
+from plumbline.errors import StopRequested
 from plumbline.progress import SILENT, Progress
 from plumbline.records import (
     Counts,
@@ -12,6 +13,7 @@ from plumbline.records import (
     Record,
     RunFolder,
 )
+from plumbline.records.ledger import looks_counted
 from plumbline.training.averaging import WeightAverager
 from plumbline.training.build import Built, build_data, build_phase, phases
 from plumbline.training.callbacks import KeepLast, SeedEachStep
@@ -21,7 +23,7 @@ from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import Compute
 from plumbline.training.ema import EmaAverager
 from plumbline.training.figures import Figures
-from plumbline.training.interrupts import StopFlag, StopRequested, stop_on_signals
+from plumbline.training.interrupts import StopFlag, stop_on_signals
 from plumbline.training.journal import Journal, now
 from plumbline.training.request import Request, first_record, is_first_process
 from plumbline.training.scoring import Scoring
@@ -88,7 +90,8 @@ class Run:
         except BaseException:
             self.journal.write(status="failed")
             raise
-        self.journal.write(status="finished", finished=now())
+        looks = looks_counted(self.request.dataset.fingerprint)
+        self.journal.write(status="finished", finished=now(), test_looks=looks)
         return self.journal.record
 
     def _phase(self, phase: PhaseName) -> None:
@@ -149,11 +152,14 @@ class Run:
         classifier = built.classifier.to(self.request.compute.device)
         is_last = phase == phases(self.request.recipe)[-1]
         self._keep(classifier, name="raw" if is_last else "fit")
-        self._scoring.score(classifier, built=built, phase=phase, weights="raw")
+        is_averaged = built.averager is not None
+        self._scoring.score(
+            classifier, built=built, phase=phase, weights="raw", are_final=is_last and not is_averaged
+        )
         averaged = self._averaged(classifier, built=built)
         if averaged is not None:
             self._keep(averaged, name="averaged")
-            self._scoring.score(averaged, built=built, phase=phase, weights="averaged")
+            self._scoring.score(averaged, built=built, phase=phase, weights="averaged", are_final=is_last)
 
     def _averaged(self, classifier: ImageClassifier, *, built: Built) -> ImageClassifier | None:
         match built.averager:

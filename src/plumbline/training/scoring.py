@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import perf_counter
 
-from plumbline.evaluation import VIEW_COUNT, predict, score
+import numpy as np
+
+from plumbline.evaluation import VIEW_COUNT, Predictions, predict, score
 from plumbline.progress import Progress
 from plumbline.records import PhaseName, ScorePart, SplitName, WeightsName
+from plumbline.records.ledger import count_look
+from plumbline.records.predictions import SplitPredictions, confident_mistakes, write_predictions
 from plumbline.training.build import Built
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import Compute
 from plumbline.training.interrupts import StopFlag
 from plumbline.training.journal import Journal
+
+_PICTURES = 24  # of the most confident mistakes
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,18 @@ class Scoring:
     progress: Progress
 
     def score(
-        self, classifier: ImageClassifier, *, built: Built, phase: PhaseName, weights: WeightsName
+        self,
+        classifier: ImageClassifier,
+        *,
+        built: Built,
+        phase: PhaseName,
+        weights: WeightsName,
+        are_final: bool,
     ) -> None:
-        """Score one set of weights. Raises StopRequested between two scores."""
+        """Score one set of weights; what the final ones say of each image is kept for the report.
+
+        Raises StopRequested between two scores.
+        """
         splits: tuple[SplitName, ...] = (
             ("validation", "test") if len(built.data.splits.validation) else ("test",)
         )
@@ -35,15 +50,14 @@ class Scoring:
             for views in dict.fromkeys((None, built.views)):
                 self.stop.raise_if_set()
                 began = perf_counter()
-                result = score(
-                    predict(
-                        classifier,
-                        batches=built.data.evaluation_batches(split, device=self.compute.device),
-                        autocast=self.compute.autocast,
-                        progress=self.progress,
-                        views=views,
-                    )
+                predictions = predict(
+                    classifier,
+                    batches=built.data.evaluation_batches(split, device=self.compute.device),
+                    autocast=self.compute.autocast,
+                    progress=self.progress,
+                    views=views,
                 )
+                result = score(predictions)
                 part = ScorePart(
                     phase=phase,
                     weights=weights,
@@ -54,6 +68,32 @@ class Scoring:
                 )
                 self.journal.add_score(part)
                 self.progress.say(in_words(part))
+                if self.journal.writes:
+                    self._count_look(part)
+                    if are_final and views is None:
+                        self._keep(predictions, built=built, split=split)
+
+    def _count_look(self, part: ScorePart) -> None:
+        record = self.journal.record
+        trouble = part.split == "test" and count_look(
+            record.dataset.fingerprint,
+            dataset=record.dataset.name,
+            run=str(self.journal.folder.path.resolve()),
+            digest=record.digest,
+            views=part.views,
+            weights=part.weights,
+        )
+        if trouble:
+            self.progress.say(trouble)
+
+    def _keep(self, predictions: Predictions, *, built: Built, split: SplitName) -> None:
+        dataset, held_out = built.data.dataset, built.data.splits.validation
+        images = dataset.test.images if split == "test" else dataset.train.images
+        indices = np.arange(len(predictions)) if split == "test" else held_out.numpy()
+        said = SplitPredictions(predictions.logits.numpy(), predictions.labels.numpy(), indices)
+        shown = indices[confident_mistakes(said)[:_PICTURES]].tolist()
+        pictures = {index: images[index].permute(1, 2, 0).cpu().numpy() for index in shown}
+        write_predictions(self.journal.folder, split=split, predictions=said, pictures=pictures)
 
 
 def in_words(part: ScorePart) -> str:
