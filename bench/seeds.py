@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from statistics import median
 
-from plumbline.benchmarks.conclude import final_score, mean_of, timed_seconds
+from plumbline.analysis import mean_of
+from plumbline.benchmarks.conclude import final_score, timed_seconds
 from plumbline.cli.console import in_words
 from plumbline.records import Record, read_record
 

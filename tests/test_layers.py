@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"records", "recipes"},
     "report": {"analysis", "recipes", "records"},
     "training": {"evaluation", "data", "models", "optim", "recipes", "records"},
-    "benchmarks": {"data", "models", "recipes", "records", "training"},
+    "trials": {"analysis", "recipes", "records"},
+    "benchmarks": {"analysis", "data", "models", "recipes", "records", "training", "trials"},
     "export": {"evaluation", "models", "data", "records"},
     "serve": {"evaluation", "models", "data", "records"},
 }
@@ -39,6 +40,7 @@ BANNED: dict[str, set[str]] = {
     "records": TORCH,
     "analysis": TORCH,
     "report": TORCH,
+    "trials": TORCH,
     "evaluation": LIGHTNING,
 }
 TRAINER_HOMES = {"training", "cli"}

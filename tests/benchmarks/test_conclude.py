@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 from bench.table import ROOT
-from scipy.stats import ttest_1samp
 
 from plumbline.benchmarks.conclude import (
     conclude,
     final_score,
-    mean_of,
     quoted_score,
     run_flops,
     timed_seconds,
@@ -39,21 +37,6 @@ def with_scores(*accuracies: float, training: float = 100.0) -> Record:
     raw = scores[0].model_copy(update={"weights": "raw", "accuracy": 0.99, "views": 1})
     timing = TimingPart(setup_seconds=5, training_seconds=training, averaging_seconds=50, scoring_seconds=99)
     return RECORD.model_copy(update={"scores": (raw, *scores), "timing": timing, "resumed": ()})
-
-
-def test_the_interval_is_students() -> None:
-    """It is the one that scipy's t-test gives."""
-    values = [0.9402, 0.9391, 0.9415, 0.9407, 0.9399]
-    wanted = ttest_1samp(values, 0.0).confidence_interval(0.95)
-    mean = mean_of(values)
-    assert (mean.low, mean.high) == pytest.approx((wanted.low, wanted.high))
-    assert mean.n == 5
-
-
-def test_one_seed_has_no_interval() -> None:
-    """Of a single run nothing is said about others."""
-    assert mean_of([0.94]).low is None
-    assert mean_of([0.94]).sd is None
 
 
 def test_the_score_is_that_of_the_weights_a_run_ends_with() -> None:

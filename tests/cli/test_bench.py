@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plumbline.benchmarks.step import Measured, StepAsked
-from plumbline.cli.bench import read_seeds
 from plumbline.cli.bench_tables import caveat, print_steps
-from plumbline.errors import PlumblineError
 from plumbline.recipes import load_recipe
 
 if TYPE_CHECKING:
@@ -66,10 +64,3 @@ def test_what_cannot_be_measured_is_refused_at_once(
     assert words in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
     assert (tmp_path / "taken").read_text() == "mine"
-
-
-@pytest.mark.parametrize("text", ["", "one", "1-", "-1", "1..3", "1.5"])
-def test_a_list_of_seeds_that_is_none_is_refused(text: str) -> None:
-    """Numbers and ranges only; the error shows the form."""
-    with pytest.raises(PlumblineError, match="Expected such as 1-5, or 1,2,7"):
-        read_seeds(text)

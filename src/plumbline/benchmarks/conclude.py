@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
-from statistics import fmean, median, stdev
+from statistics import median
 
-from scipy.stats import t
-
+from plumbline.analysis import Mean, mean_of
 from plumbline.benchmarks.flops import recipe_flops, training_flops
 from plumbline.records import Record, ScorePart
 
@@ -19,17 +17,6 @@ PROTOCOL = (
     "cold is the whole process. The floor is the arithmetic of convolutions and matrix products at the best "
     "rate of a plain matrix product in this run."
 )
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over seeds, with the 95 % t-interval of the mean; the interval needs two values."""
-
-    mean: float
-    sd: float | None
-    n: int
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -55,21 +42,6 @@ class Conclusion:
     floor_seconds: float
     used: float
     resumed: int
-
-
-def mean_of(values: Sequence[float], *, level: float = 0.95) -> Mean:
-    """Give mean, standard deviation and Student's interval of the mean over independent seeds.
-
-    >>> one = mean_of([0.94, 0.95, 0.96])
-    >>> round(one.mean, 2), round(one.sd, 2), round(one.low, 4), round(one.high, 4)
-    (0.95, 0.01, 0.9252, 0.9748)
-    """
-    mean, n = fmean(values), len(values)
-    if n < 2:
-        return Mean(mean, None, n, None, None)
-    sd = stdev(values)
-    half = float(t.ppf((1 + level) / 2, n - 1)) * sd / sqrt(n)
-    return Mean(mean, sd, n, mean - half, mean + half)
 
 
 def final_score(record: Record, *, with_views: bool) -> ScorePart | None:

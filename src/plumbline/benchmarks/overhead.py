@@ -27,13 +27,12 @@ from plumbline.benchmarks.images import load_images
 from plumbline.benchmarks.kept import make_record
 from plumbline.benchmarks.matrix import matrix_rate, settle
 from plumbline.data import Dataset
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, StopRequested
 from plumbline.progress import SILENT, Progress
 from plumbline.recipes import Recipe, title
 from plumbline.records import create_run_folder
 from plumbline.training.build import build_phase
 from plumbline.training.device import Compute
-from plumbline.training.interrupts import StopRequested
 from plumbline.training.request import Request
 from plumbline.training.run import Run
 from plumbline.training.weights import load_classifier

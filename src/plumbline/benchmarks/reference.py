@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from plumbline.benchmarks.children import wait_for
 from plumbline.errors import PlumblineError
+from plumbline.trials.children import wait_for
 
 _ACCURACY = "tta_val_acc"
 _WARM_UP = "warmup"

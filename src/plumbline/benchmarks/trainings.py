@@ -7,7 +7,6 @@ again: the same command goes on where it was stopped.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from typing import Any
 
 import torch
 
-from plumbline.benchmarks.children import stop_with_us, wait_for
-from plumbline.benchmarks.conclude import PROTOCOL, Conclusion, conclude, mean_of, quoted_score, timed_seconds
+from plumbline.analysis import mean_of
+from plumbline.benchmarks.conclude import PROTOCOL, Conclusion, conclude, quoted_score, timed_seconds
 from plumbline.benchmarks.kept import keep, make_record
 from plumbline.benchmarks.matrix import matrix_rate
 from plumbline.benchmarks.reference import (
@@ -28,13 +27,15 @@ from plumbline.benchmarks.reference import (
     fingerprint,
     time_reference,
 )
-from plumbline.errors import PlumblineError
+from plumbline.errors import StopRequested
 from plumbline.progress import SILENT, Progress
 from plumbline.recipes import load_recipe, title
-from plumbline.records import Record, read_record, write_text
+from plumbline.records import Record, write_text
 from plumbline.training.device import choose_compute
-from plumbline.training.interrupts import StopRequested
-from plumbline.training.journal import now
+from plumbline.trials.children import stop_with_us
+from plumbline.trials.declared import check_declared, declare, read_declared
+from plumbline.trials.fits import Fit, finished_record, make_fit
+from plumbline.trials.seeds import refuse_twice
 
 
 @dataclass(frozen=True)
@@ -70,25 +71,10 @@ class Fits:
 
 def check_fits(asked: FitsAsked) -> None:
     """Refuse at once what cannot be measured, and what was declared otherwise before."""
-    twice = {seed for seed in asked.seeds if asked.seeds.count(seed) > 1}
-    if twice:
-        raise PlumblineError(f"--seeds names {min(twice)} twice: every run counts, and once.")
+    refuse_twice(asked.seeds)
     if asked.reference is not None:
         check_reference(asked.reference)
-    declared = _declared_file(asked)
-    if declared.is_file():
-        before, wanted = json.loads(declared.read_text(encoding="utf-8")), _declaration(asked)
-        differs = [key for key, value in wanted.items() if before.get(key) != value]
-        if differs:
-            words = "; ".join(f"{key} was {before.get(key)}, now {wanted[key]}" for key in differs)
-            raise PlumblineError(
-                f"In {asked.out} other runs were declared: {words}. What was declared is what counts: give "
-                "another --out."
-            )
-    elif asked.out.exists() and (not asked.out.is_dir() or any(asked.out.iterdir())):
-        raise PlumblineError(
-            f"--out {asked.out} exists and holds no declared runs; nothing was overwritten. Give a new name."
-        )
+    check_declared(asked.out, wanted=_declaration(asked))
 
 
 def measure_fits(asked: FitsAsked, *, progress: Progress = SILENT) -> Fits:
@@ -98,7 +84,7 @@ def measure_fits(asked: FitsAsked, *, progress: Progress = SILENT) -> Fits:
     """
     check_fits(asked)
     compute = choose_compute(asked.device, precision=load_recipe(asked.recipe).precision)
-    _declare(asked)
+    declare(asked.out, wanted=_declaration(asked))
     progress.say(f"Declared: {title(load_recipe(asked.recipe))}, seeds {', '.join(map(str, asked.seeds))}.")
     records, references, rates = [], [], []
     try:
@@ -123,28 +109,15 @@ def measure_fits(asked: FitsAsked, *, progress: Progress = SILENT) -> Fits:
 
 def _fit(asked: FitsAsked, *, seed: int) -> Record:
     folder = asked.out / f"seed{seed}"
-    known = _finished(folder)
+    known = finished_record(folder)
     if known is not None:
         return known
-    flags = {"--data": asked.data, "--device": asked.device, "--seed": str(seed), "--out": str(folder)}
-    words = [word for pair in flags.items() for word in pair] + ["--resume"] * folder.exists()
+    fit = Fit(recipe=asked.recipe, seed=seed, folder=folder, data=asked.data, device=asked.device)
     began = perf_counter()
     try:
-        code = wait_for([sys.executable, "-m", "plumbline", "fit", asked.recipe, *words])
+        return make_fit(fit)
     finally:
         _add_wall(asked, name=folder.name, seconds=perf_counter() - began)
-    record = _finished(folder)
-    if code or record is None:
-        raise PlumblineError(
-            f"The fit of seed {seed} ended with exit code {code}; what it said stands above. Mend it, and "
-            "give the same command again: finished runs are kept."
-        )
-    return record
-
-
-def _finished(folder: Path) -> Record | None:
-    record = read_record(folder) if (folder / "record.json").is_file() else None
-    return record if record is not None and record.status == "finished" else None
 
 
 def _reference(asked: FitsAsked, *, path: Path, number: int) -> ReferenceRun:
@@ -169,15 +142,6 @@ def _declaration(asked: FitsAsked) -> dict[str, Any]:
         "reference": None if path is None else f"{path.name} {fingerprint(path)}",
         "reference_results": asked.reference_results,
     }
-
-
-def _declared_file(asked: FitsAsked) -> Path:
-    return asked.out / "declared.json"
-
-
-def _declare(asked: FitsAsked) -> None:
-    if not _declared_file(asked).exists():
-        keep({"date": now()} | _declaration(asked), out=_declared_file(asked))
 
 
 def _walls(asked: FitsAsked) -> dict[str, float]:
@@ -206,7 +170,7 @@ def _summary(fits: Fits, *, asked: FitsAsked, rates: Sequence[float]) -> dict[st
     ]
     content: dict[str, Any] = {
         "protocol": PROTOCOL,
-        "declared": json.loads(_declared_file(asked).read_text(encoding="utf-8")),
+        "declared": read_declared(asked.out),
         "dataset": {"name": first.dataset.name, "fingerprint": first.dataset.fingerprint},
         "compute": first.device.model_dump(),
         "conclusion": asdict(fits.conclusion),

@@ -93,6 +93,7 @@ def fit(
 ) -> None:
     """Train every seed in a process of its own, and conclude: accuracy, time, and the floor beside it."""
     from plumbline.cli.console import make_progress, starting
+    from plumbline.trials.seeds import read_seeds
 
     _recipe(recipe, batch=None)
     numbers = read_seeds(seeds)
@@ -109,25 +110,6 @@ def fit(
         reference_results=reference_results,
     )
     print_fits(measure_fits(asked, progress=make_progress()), out=out)
-
-
-def read_seeds(text: str) -> tuple[int, ...]:
-    """Give the seeds that a list of numbers and ranges names, in its order.
-
-    >>> read_seeds("1-3,7")
-    (1, 2, 3, 7)
-    """
-    from plumbline.errors import PlumblineError
-
-    seeds: list[int] = []
-    for word in text.replace(",", " ").split():
-        first, dash, last = word.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise PlumblineError(f"--seeds {text}: '{word}' is no seed. Expected such as 1-5, or 1,2,7.")
-        seeds += range(int(first), int(last if dash else first) + 1)
-    if not seeds:
-        raise PlumblineError("--seeds is empty. Expected such as 1-5, or 1,2,7.")
-    return tuple(seeds)
 
 
 def _recipe(name: str, *, batch: int | None) -> Recipe:

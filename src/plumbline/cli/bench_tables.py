@@ -11,7 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from plumbline.benchmarks.conclude import PROTOCOL, Conclusion, Mean, mean_of
+from plumbline.analysis import Mean, mean_of
+from plumbline.benchmarks.conclude import PROTOCOL, Conclusion
 from plumbline.benchmarks.overhead import WARM_UP as OVERHEAD_WARM_UP
 from plumbline.benchmarks.step import ARMS, WARM_UP, ratios, summarise
 from plumbline.cli.console import in_words

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from plumbline.training.interrupts import StopRequested
+from plumbline.errors import StopRequested
 
 
 @contextmanager
@@ -48,9 +48,17 @@ def wait_for(
             process.terminate()
         return process.wait()
     except BaseException:
-        process.terminate()
-        process.wait()
+        end([process])
         raise
     finally:
         if process.stdout is not None:
             process.stdout.close()
+
+
+def end(processes: Iterable[subprocess.Popen[Any]]) -> None:
+    """Ask all of them to end, and give each the time that it takes to save."""
+    told = list(processes)
+    for process in told:
+        process.terminate()
+    for process in told:
+        process.wait()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from plumbline.benchmarks.children import stop_with_us, wait_for
-from plumbline.training.interrupts import StopRequested
+from plumbline.errors import StopRequested
+from plumbline.trials.children import stop_with_us, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""Many runs of several recipes over the same seeds, each a `plumbline fit` in its own process. No torch."""
