@@ -16,13 +16,13 @@ from plumbline.cli.expectation import expectation
 from plumbline.cli.summary import beside_python, print_summary, where_it_was
 from plumbline.data import Dataset
 from plumbline.data.load import DataUnavailable, load_dataset
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, StopRequested
 from plumbline.progress import SILENT, Progress
 from plumbline.recipes import Recipe, title
 from plumbline.records import Record, RunFolder, create_run_folder
+from plumbline.report import write_run_report
 from plumbline.training.build import build_phase
 from plumbline.training.device import Compute, choose_compute
-from plumbline.training.interrupts import StopRequested
 from plumbline.training.memory import check_memory, free_memory, memory_need
 from plumbline.training.request import Request, is_first_process
 from plumbline.training.run import Run
@@ -71,6 +71,7 @@ def _execute(run: Run, *, arguments: FitArguments, progress: Progress) -> None:
         )
         raise
     if is_first_process():
+        write_run_report(run.folder)
         print_summary(record, folder=run.folder)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from plumbline.cli import bench, data, fit, models, recipes, test
+from plumbline.cli import bench, compare, data, fit, models, recipes, report, test
 from plumbline.engine import explain_import_error
 from plumbline.errors import PlumblineError
 
@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 app.command("fit")(fit.fit)
 app.command("test")(test.test)
+app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("recipes")(recipes.recipes)
 app.command("models")(models.models)
 app.add_typer(data.app, name="data")

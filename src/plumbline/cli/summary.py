@@ -99,6 +99,7 @@ def summary_footer(record: Record, *, folder: RunFolder) -> str:
 {notes}  {took}, on {record.device.name}, {record.device.precision}.
 
   Run folder   {folder.path}
+  Report       {folder.report}
   TensorBoard  {beside_python("tensorboard")} --logdir {shlex.quote(str(folder.events))}
   Again        {beside_python("plumbline")} fit {again}"""
 
