@@ -140,8 +140,12 @@ def test_the_looks_and_near_duplicates_are_told(tmp_path: Path) -> None:
     """Where the record counts them, the page gives the looks at the test score, and the near-duplicates."""
     folder = sample_run(tmp_path / "run")
     facts = run_facts(folder)
-    told = {"test_looks": 12, "near_duplicates": {"count": 330, "method": "by hash"}}
-    record = facts.record.model_copy(update=told)
+    scores = tuple(
+        score.model_copy(update={"clean_correct": score.correct, "clean_count": score.count - 3})
+        for score in facts.record.scores
+    )
+    record = facts.record.model_copy(update={"test_looks": 12, "scores": scores})
     page = check_page(run_page(replace(facts, record=record), folder=folder))
     assert "had been looked at 12 times" in page.words
-    assert "330 of the 10,000 test images have a near-duplicate" in page.words
+    assert f"3 of the {scores[-1].count:,} test images have a near-duplicate" in page.words
+    assert "without them the quoted score is" in page.words

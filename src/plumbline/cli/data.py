@@ -1,4 +1,4 @@
-"""`plumbline data fetch|verify|info NAME`."""
+"""`plumbline data fetch|verify|info NAME`, and `plumbline data check SOURCE`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from plumbline.cli.check import check
+
 if TYPE_CHECKING:
     from plumbline.data.verify import DataReport, FileReport
 
 app = typer.Typer(
-    help="Fetch, verify and describe data sets: cifar10, cifar100, digits.", no_args_is_help=True
+    help="Fetch, verify, describe and check data sets: cifar10, cifar100, digits.", no_args_is_help=True
 )
+app.command()(check)
 
 Name = Annotated[str, typer.Argument(help="cifar10, cifar100 or digits.")]
 Folder = Annotated[Path | None, typer.Option("--data", help="Look in this folder and nowhere else.")]

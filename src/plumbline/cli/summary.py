@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plumbline.analysis import wilson_interval
+from plumbline.analysis.clean import without_duplicates
 from plumbline.cli.console import in_words
 from plumbline.records import DatasetPart, PhaseName, Record, RunFolder, ScorePart, SplitName, WeightsName
 
@@ -109,6 +110,9 @@ def _notes(record: Record) -> Iterator[str]:
         yield "Raw after phase two is the control: as many epochs, no averaging."
     if any((score.phase, score.weights) == ("fit", "averaged") for score in record.scores):
         yield "Averaged after phase one is the moving average of its last weights: no epochs more."
+    clean = without_duplicates(record)
+    if clean is not None:
+        yield clean
     shifts = " (half of the weight), and both shifted by a pixel up-left and down-right"
     shifts = shifts if record.recipe.tta == "flip_shift" else ""
     for views in sorted({score.views for score in record.scores} - {1}):

@@ -103,6 +103,8 @@ class ScorePart(Part):
     count: int
     loss: float
     views: int = 1
+    clean_correct: int | None = None
+    clean_count: int | None = None
     seconds: float | None = None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from plumbline.analysis import Calibration
+from plumbline.analysis.clean import without_duplicates
 from plumbline.records import RunFolder, write_text
 from plumbline.records.predictions import read_predictions
 from plumbline.report.charts import Line, Row, dot_chart, heat_map, line_chart
@@ -88,29 +89,20 @@ def _notes(facts: RunFacts) -> list[Note]:
         notes.append(Note(f"This run is not finished: its record says {record.status}.", warn=True))
     if facts.disagreement:
         notes.append(Note(facts.disagreement, warn=True))
-    looks = getattr(record, "test_looks", None)
-    if looks is not None:
-        times = "once" if looks == 1 else f"{looks:,} times"
+    if record.test_looks is not None:
+        times = "once" if record.test_looks == 1 else f"{record.test_looks:,} times"
         notes.append(
             Note(
                 f"Up to the end of this run, the test score of these images had been looked at {times} on "
                 "this machine, its own scores included. Whoever chooses by such looks gets too good a score."
             )
         )
-    near = getattr(record, "near_duplicates", None)
-    if near is not None:
-        notes.append(Note(_near_duplicates(near, count=record.dataset.counts.test)))
+    clean = without_duplicates(record)
+    if clean is not None:
+        notes.append(Note(clean))
     if not record.dataset.counts.validation:
         notes.append(Note("Nothing was held out, so there is no validation score beside the test score."))
     return notes
-
-
-def _near_duplicates(near: Any, *, count: int) -> str:  # noqa: ANN401 - the record's part comes with its ledger
-    found = near if isinstance(near, dict) else near.model_dump()
-    return (
-        f"{found['count']:,} of the {count:,} test images have a near-duplicate among the training images "
-        f"({found['method']})."
-    )
 
 
 def _charts(facts: RunFacts, *, folder: RunFolder) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+import torch
 
-from plumbline.evaluation import VIEW_COUNT, Predictions, predict, score
+from plumbline.data.duplicate_cache import known_duplicated
+from plumbline.evaluation import VIEW_COUNT, Predictions, Score, predict, score
 from plumbline.progress import Progress
 from plumbline.records import PhaseName, ScorePart, SplitName, WeightsName
 from plumbline.records.ledger import count_look
@@ -58,12 +60,15 @@ class Scoring:
                     views=views,
                 )
                 result = score(predictions)
+                clean = self._clean(predictions) if split == "test" else None
                 part = ScorePart(
                     phase=phase,
                     weights=weights,
                     split=split,
                     views=1 if views is None else VIEW_COUNT[views],
                     seconds=perf_counter() - began,
+                    clean_correct=None if clean is None else clean.correct,
+                    clean_count=None if clean is None else clean.count,
                     **vars(result),
                 )
                 self.journal.add_score(part)
@@ -72,6 +77,14 @@ class Scoring:
                     self._count_look(part)
                     if are_final and views is None:
                         self._keep(predictions, built=built, split=split)
+
+    def _clean(self, predictions: Predictions) -> Score | None:
+        duplicated = known_duplicated(self.journal.record.dataset.fingerprint)
+        if not duplicated:
+            return None
+        keep = torch.ones(len(predictions), dtype=torch.bool)
+        keep[list(duplicated)] = False
+        return score(Predictions(predictions.logits[keep], predictions.labels[keep]))
 
     def _count_look(self, part: ScorePart) -> None:
         record = self.journal.record
