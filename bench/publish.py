@@ -1,4 +1,4 @@
-"""Put the record of a finished run, or of all finished runs of declared seeds, under results/.
+"""Put a finished run, the finished runs of declared seeds, or a comparison with its runs, under results/.
 
 The README's tables are made right.
 
@@ -12,10 +12,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bench.seeds import read_seeds
 from bench.table import ROOT, write_readme
+from plumbline.analysis.comparison import Comparison, read_comparison, write_comparison
 from plumbline.errors import PlumblineError
 from plumbline.records import Record, read_record, write_text
 
@@ -74,12 +77,44 @@ def publish_seeds(runs: Path, *, name: str, results: Path) -> list[Record]:
     return [record for _, record in read_seeds(results / name)]
 
 
+def publish_comparison(out: Path, *, name: str, results: Path) -> Comparison:
+    """Write results/NAME/comparison.json and the records of its runs, ARM/seedN/record.json.
+
+    Raises PlumblineError if there is a result of that name.
+    """
+    comparison, target = read_comparison(out), results / name
+    if target.exists():
+        raise PlumblineError(f"There is a result {target} already; nothing was overwritten.")
+    arms = []
+    for arm in comparison.arms:
+        runs = []
+        for run in arm.runs:
+            there = f"{arm.digest}/seed{run.seed}"
+            if not (target / there).exists():
+                publish(_folder_of(run.folder, out=out), name=f"{name}/{there}", results=results)
+            runs.append(replace(run, folder=there))
+        arms.append(replace(arm, runs=tuple(runs)))
+    comparison = replace(comparison, arms=tuple(arms), command=without_paths(comparison.command))
+    write_comparison(comparison, path=target / "comparison.json")
+    return comparison
+
+
+def _folder_of(folder: str, *, out: Path) -> Path:
+    return Path(folder) if Path(folder).is_dir() else out / folder
+
+
 def _is_finished(folder: Path) -> bool:
     return (folder / "record.json").is_file() and read_record(folder).status == "finished"
 
 
+def _publisher(run: Path) -> Callable[..., object]:
+    if (run / "comparison.json").is_file():
+        return publish_comparison
+    return publish_seeds if (run / "declared.json").is_file() else publish
+
+
 def main() -> None:
-    """Publish one run, or the seeds in a folder."""
+    """Publish what is in a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("name")

@@ -25,7 +25,8 @@ def read_seeds(folder: Path) -> list[tuple[str, Record]]:
 
 def seeds_table(results: Path) -> str:
     """Give the Markdown table of all published seeds; empty where there are none."""
-    rows = [_row(path.parent) for path in sorted(results.glob("*/declared.json"))]
+    folders = [path.parent for path in sorted(results.glob("*/declared.json"))]
+    rows = [_row(folder) for folder in folders if read_seeds(folder)]
     return "\n".join([*HEAD, *rows]) if rows else ""
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from bench.comparisons import comparisons_text
 from bench.seeds import seeds_table
 from plumbline.cli.console import in_words
 from plumbline.cli.summary import interval, scores_on_test
@@ -66,7 +67,12 @@ def steps_table(folder: Path) -> str:
 
 def all_tables(folder: Path) -> str:
     """Give everything that stands between the README's marks."""
-    tables = (seeds_table(folder), results_table(read_results(folder)), steps_table(folder))
+    tables = (
+        seeds_table(folder),
+        comparisons_text(folder),
+        results_table(read_results(folder)),
+        steps_table(folder),
+    )
     return "\n\n".join(table for table in tables if table)
 
 

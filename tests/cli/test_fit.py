@@ -31,7 +31,11 @@ def test_a_run_explains_itself(finished: FinishedRun) -> None:
     assert re.search(r"Again .*plumbline fit run/recipe\.json --data digits --seed 7\n", out)
     assert "on digits, seed 7" in out
     names = {path.name for path in finished.folder.path.iterdir()}
-    assert names == {"record.json", "recipe.json", "checkpoints", "tensorboard", "metrics.csv", "log.txt"}
+    assert names == {
+        *("record.json", "recipe.json", "checkpoints", "tensorboard", "metrics.csv", "log.txt"),
+        *("predictions", "report.html"),
+    }
+    assert re.search(r"Report +run/report\.html\n", out)
     assert "after phase average, averaged weights" in finished.folder.log.read_text()
 
 

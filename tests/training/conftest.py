@@ -16,6 +16,7 @@ def few_digits() -> Dataset:
     digits = load_dataset("digits")
     return replace(
         digits,
+        fingerprint="that of a few digits",
         train=digits.train.select(torch.arange(100)),
         test=digits.test.select(torch.arange(40)),
     )
