@@ -84,7 +84,7 @@ def _import_ray() -> Any:  # noqa: ANN401
         return import_module("ray")
     except ImportError as error:
         raise PlumblineError(
-            "--ray needs Ray, which is not installed here: pip install 'plumbline[ray]'. Without it, "
+            "--ray needs Ray, which is not installed here: pip install 'ray>=2.60,<3'. Without it, "
             "--workers N runs several at once on this machine."
         ) from error
 
