@@ -120,8 +120,7 @@ def main() -> None:
     parser.add_argument("name")
     arguments = parser.parse_args()
     try:
-        declared = (arguments.run / "declared.json").is_file()
-        (publish_seeds if declared else publish)(arguments.run, name=arguments.name, results=ROOT / "results")
+        _publisher(arguments.run)(arguments.run, name=arguments.name, results=ROOT / "results")
     except PlumblineError as error:
         sys.exit(f"Error: {error}")
     write_readme()

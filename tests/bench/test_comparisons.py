@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from bench.comparisons import comparisons_text
-from bench.publish import publish_comparison
+from bench.publish import main, publish_comparison
 from bench.table import ROOT, read_results
 
 from plumbline.analysis.chosen import SELECTIONS
@@ -54,3 +54,15 @@ def test_a_published_comparison_is_never_overwritten(compared: Path, tmp_path: P
     publish_comparison(compared, name="one", results=tmp_path / "results")
     with pytest.raises(PlumblineError, match="nothing was overwritten"):
         publish_comparison(compared, name="one", results=tmp_path / "results")
+
+
+def test_the_command_sees_that_a_folder_holds_a_comparison(
+    compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though its seeds were declared as well, and each is a run."""
+    (compared / "declared.json").write_text('{"seeds": [1, 2, 3]}')
+    monkeypatch.setattr("bench.publish.ROOT", tmp_path)
+    monkeypatch.setattr("bench.publish.write_readme", lambda: None)
+    monkeypatch.setattr("sys.argv", ["publish", str(compared), "one"])
+    main()
+    assert (tmp_path / "results" / "one" / "comparison.json").is_file()

@@ -51,7 +51,9 @@ def swa_quick() -> Recipe:
     """The tutorial's two phases on the smallest network and images of 20 pixels: made to be repeated.
 
     6 + 6 epochs in minutes without an accelerator, so that ten seeds can answer whether averaging helps.
-    Accuracy: not measured yet.
+    Accuracy: 82.10 % averaged and 80.97 % raw at equal epochs, mean of ten seeds each on CIFAR-10's test
+    images; averaging gains 1.13 points (0.90 to 1.37; 2026-11-24, two cores of an AMD EPYC in fp32, two runs
+    at a time, 5 minutes a run).
     Command: plumbline fit swa-quick --data cifar10
     """
     return Recipe(
