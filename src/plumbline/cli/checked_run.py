@@ -96,9 +96,7 @@ def check_run(
     run = RunFolder(folder)
     weights = choose_weights(None, folder=run)
     compute = choose_compute("auto", precision=record.recipe.precision)
-    classifier = load_classifier(run.checkpoint(weights)).to(compute.device)
-    if compute.channels_last:
-        classifier = classifier.to(memory_format=torch.channels_last)
+    classifier = load_classifier(run.checkpoint(weights), compute=compute)
     data = build_data(
         record.recipe, phase=phases(record.recipe)[-1], dataset=dataset, seed=record.seed, compute=compute
     )

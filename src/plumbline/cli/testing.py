@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import typer
 
 from plumbline.cli.console import make_progress
@@ -30,9 +29,7 @@ def run_test(
     compute = choose_compute(device, precision=record.recipe.precision)
     dataset = load_named_or_path(data or where_it_was(record.dataset), progress=progress)
     check_classes(dataset, record=record)
-    classifier = load_classifier(folder.checkpoint(chosen)).to(compute.device)
-    if compute.channels_last:
-        classifier = classifier.to(memory_format=torch.channels_last)
+    classifier = load_classifier(folder.checkpoint(chosen), compute=compute)
     built = build_data(record.recipe, phase="fit", dataset=dataset, seed=record.seed, compute=compute)
     batches = built.evaluation_batches("test", device=compute.device)
     for views in dict.fromkeys((None, record.recipe.tta)):

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 
 from plumbline.data import Dataset
 from plumbline.errors import PlumblineError
 from plumbline.training.checkpoints import read_checkpoint, write_checkpoint
 from plumbline.training.classifier import ImageClassifier
+from plumbline.training.device import Compute
 
 
 def save_weights(classifier: ImageClassifier, *, dataset: Dataset, path: Path) -> None:
@@ -41,8 +43,11 @@ def _fill(classifier: ImageClassifier, *, content: dict[str, Any], path: Path) -
         raise PlumblineError(f"The weights in {path} do not fit this model: {str(error)[:300]}") from error
 
 
-def load_classifier(path: Path) -> ImageClassifier:
-    """Make the classifier that a file of `save_weights` holds, in evaluation mode, on the CPU."""
+def load_classifier(path: Path, *, compute: Compute | None = None) -> ImageClassifier:
+    """Make the classifier that a file of `save_weights` holds, in evaluation mode.
+
+    It lies on the CPU, or where and as `compute` wants it.
+    """
     content = read_checkpoint(path)
     settings = content.get("hyper_parameters", {})
     unknown = set(settings) - {"model", "num_classes", "label_smoothing"}
@@ -52,4 +57,8 @@ def load_classifier(path: Path) -> ImageClassifier:
         )
     classifier = ImageClassifier(**settings)
     _fill(classifier, content=content, path=path)
+    if compute is not None:
+        classifier = classifier.to(compute.device)
+        if compute.channels_last:
+            classifier = classifier.to(memory_format=torch.channels_last)
     return classifier.eval()
