@@ -75,7 +75,8 @@ def test_a_treated_copy_is_found(treatment: str) -> None:
     ]
     assert all(pair.kind == "near" for pair in kept)
     assert all(pair.mirrored == (treatment == "mirrored") for pair in kept)
-    assert clean_test_indices(found, test_count=len(test)).tolist() == list(range(COUNT, COUNT + 20))
+    clean = clean_test_indices(found.duplicated, test_count=len(test))
+    assert clean.tolist() == list(range(COUNT, COUNT + 20))
 
 
 def test_exact_copies_are_told_from_near_ones() -> None:
@@ -137,7 +138,7 @@ def test_duplicates_of_other_data_are_refused() -> None:
     """Pairs that name a test image which is not there belong to another data set."""
     pair = DuplicatePair(5, 0, similarity=1.0, kind="exact", mirrored=False)
     with pytest.raises(PlumblineError, match="another data set"):
-        clean_test_indices(NearDuplicates((pair,)), test_count=5)
+        clean_test_indices(NearDuplicates((pair,)).duplicated, test_count=5)
 
 
 @pytest.mark.parametrize("damage", ["{", '{"method": "another", "pairs": []}', '{"pairs": 3}', "[]", "\xff"])

@@ -117,7 +117,7 @@ def check_run(
         progress.say(looked)
     right = said["test"].logits.argmax(dim=1) == said["test"].labels
     clean = torch.zeros(len(right), dtype=torch.bool)
-    clean[clean_test_indices(duplicates, test_count=len(right))] = True
+    clean[clean_test_indices(duplicates.duplicated, test_count=len(right))] = True
     suspects = {"test": suspect_labels(said["test"])}
     if len(held_out):
         suspects["training"] = tuple(_moved(found, held_out) for found in suspect_labels(said["validation"]))

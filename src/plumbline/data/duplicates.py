@@ -20,7 +20,7 @@ from plumbline.errors import PlumblineError
 from plumbline.progress import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from plumbline.data.images import ImageSet
     from plumbline.progress import Progress
@@ -84,15 +84,15 @@ def duplicates_within(
     return _all_pairs(images, others=None, title=f"near duplicates inside {title}", progress=progress)
 
 
-def clean_test_indices(found: NearDuplicates, *, test_count: int) -> torch.Tensor:
+def clean_test_indices(duplicated: Sequence[int], *, test_count: int) -> torch.Tensor:
     """Give the test images without an exact or near duplicate in training: int64, ascending.
 
-    >>> pair = DuplicatePair(first=1, second=40, similarity=0.9, kind="near", mirrored=False)
-    >>> clean_test_indices(NearDuplicates((pair,)), test_count=4)
+    `duplicated` are those that have one, ascending, as `NearDuplicates.duplicated` gives them.
+
+    >>> clean_test_indices([1], test_count=4)
     tensor([0, 2, 3])
     """
     keep = torch.ones(test_count, dtype=torch.bool)
-    duplicated = found.duplicated
     if duplicated and duplicated[-1] >= test_count:
         raise PlumblineError(
             f"expected pairs of {test_count:,} test images, got one of image {duplicated[-1]:,}: "

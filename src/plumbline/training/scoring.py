@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
-import torch
 
 from plumbline.data.duplicate_cache import known_duplicated
+from plumbline.data.duplicates import clean_test_indices
 from plumbline.evaluation import VIEW_COUNT, Predictions, Score, predict, score
 from plumbline.progress import Progress
 from plumbline.records import PhaseName, ScorePart, SplitName, WeightsName
@@ -48,6 +49,8 @@ class Scoring:
         splits: tuple[SplitName, ...] = (
             ("validation", "test") if len(built.data.splits.validation) else ("test",)
         )
+        # Known once for all scores, and no part of the time that one takes.
+        duplicated = known_duplicated(built.data.dataset.fingerprint)
         for split in splits:
             for views in dict.fromkeys((None, built.views)):
                 self.stop.raise_if_set()
@@ -59,14 +62,14 @@ class Scoring:
                     progress=self.progress,
                     views=views,
                 )
-                result = score(predictions)
-                clean = self._clean(predictions) if split == "test" else None
+                result, seconds = score(predictions), perf_counter() - began
+                clean = _clean_score(predictions, duplicated) if split == "test" and duplicated else None
                 part = ScorePart(
                     phase=phase,
                     weights=weights,
                     split=split,
                     views=1 if views is None else VIEW_COUNT[views],
-                    seconds=perf_counter() - began,
+                    seconds=seconds,
                     clean_correct=None if clean is None else clean.correct,
                     clean_count=None if clean is None else clean.count,
                     **vars(result),
@@ -77,14 +80,6 @@ class Scoring:
                     self._count_look(part)
                     if are_final and views is None:
                         self._keep(predictions, built=built, split=split)
-
-    def _clean(self, predictions: Predictions) -> Score | None:
-        duplicated = known_duplicated(self.journal.record.dataset.fingerprint)
-        if not duplicated:
-            return None
-        keep = torch.ones(len(predictions), dtype=torch.bool)
-        keep[list(duplicated)] = False
-        return score(Predictions(predictions.logits[keep], predictions.labels[keep]))
 
     def _count_look(self, part: ScorePart) -> None:
         record = self.journal.record
@@ -107,6 +102,11 @@ class Scoring:
         shown = indices[confident_mistakes(said)[:_PICTURES]].tolist()
         pictures = {index: images[index].permute(1, 2, 0).cpu().numpy() for index in shown}
         write_predictions(self.journal.folder, split=split, predictions=said, pictures=pictures)
+
+
+def _clean_score(predictions: Predictions, duplicated: Sequence[int]) -> Score:
+    kept = clean_test_indices(duplicated, test_count=len(predictions))
+    return score(Predictions(predictions.logits[kept], predictions.labels[kept]))
 
 
 def in_words(part: ScorePart) -> str:
