@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from plumbline.analysis import Mean, mean_of
+from plumbline.analysis.chosen import Selection, choose_score
 from plumbline.benchmarks.flops import recipe_flops, training_flops
 from plumbline.records import Record, ScorePart
 
@@ -46,15 +47,13 @@ class Conclusion:
 
 def final_score(record: Record, *, with_views: bool) -> ScorePart | None:
     """Give the test score of the weights a run ends with: averaged ones if there are any, else raw ones."""
-    found = [score for score in record.scores if score.split == "test" and (score.views > 1) == with_views]
-    return max(found, key=lambda score: (score.phase == "average", score.weights == "averaged"), default=None)
+    score = choose_score(record, selection=Selection(), views=None if with_views else 1)
+    return score if (score.views > 1) == with_views else None
 
 
 def quoted_score(record: Record) -> ScorePart:
     """Give the score with several views of each image if there is one, else the plain one."""
-    score = final_score(record, with_views=True) or final_score(record, with_views=False)
-    assert score is not None, "a finished run has a test score"  # noqa: S101
-    return score
+    return choose_score(record, selection=Selection())
 
 
 def timed_seconds(record: Record) -> float:
