@@ -8,7 +8,7 @@ from statistics import median
 
 from plumbline.analysis import mean_of
 from plumbline.benchmarks.conclude import final_score, timed_seconds
-from plumbline.cli.console import in_words
+from plumbline.progress import in_words
 from plumbline.records import Record, read_record
 
 HEAD = (

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.comparisons import comparisons_text
 from bench.seeds import seeds_table
-from plumbline.cli.console import in_words
 from plumbline.cli.summary import interval, scores_on_test
+from plumbline.progress import in_words
 from plumbline.records import PhaseName, Record, ScorePart, WeightsName, read_record
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -60,3 +60,17 @@ class _Silent:
 
 
 SILENT: Progress = _Silent()
+
+
+def in_words(seconds: float, *, decimals: int = 0) -> str:
+    """Give a duration as a person would say it; `decimals` are those of seconds below a minute.
+
+    >>> in_words(42.4), in_words(312), in_words(7260), in_words(4.26, decimals=1)
+    ('42 s', '5 min 12 s', '2 h 1 min', '4.3 s')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.{decimals}f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from plumbline.cli import console
-from plumbline.cli.console import BarProgress, LineProgress, in_words
+from plumbline.cli.console import BarProgress, LineProgress
+from plumbline.progress import in_words
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from plumbline.analysis import Mean, mean_of
 from plumbline.benchmarks.conclude import PROTOCOL, Conclusion
 from plumbline.benchmarks.overhead import WARM_UP as OVERHEAD_WARM_UP
 from plumbline.benchmarks.step import ARMS, WARM_UP, ratios, summarise
-from plumbline.cli.console import in_words
+from plumbline.progress import in_words
 from plumbline.recipes import title
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
-from plumbline.progress import Progress, Task
+from plumbline.progress import Progress, Task, in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -181,17 +181,3 @@ def _amount(done: int, *, total: int | None, unit: str) -> str:
     if unit == "bytes":
         return _amount(done // 2**20, total=total // 2**20 if total else None, unit="MiB")
     return f"{done:,}/{total:,} {unit}" if total else f"{done:,} {unit}"
-
-
-def in_words(seconds: float) -> str:
-    """Give a duration as a person would say it.
-
-    >>> in_words(42.4), in_words(312), in_words(7260)
-    ('42 s', '5 min 12 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

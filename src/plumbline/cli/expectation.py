@@ -6,7 +6,7 @@ import torch
 
 from plumbline.benchmarks.flops import training_flops
 from plumbline.benchmarks.matrix import matrix_rate
-from plumbline.cli.console import in_words
+from plumbline.progress import in_words
 from plumbline.training.build import epochs_of, phases
 from plumbline.training.request import Request
 

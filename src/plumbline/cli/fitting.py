@@ -13,13 +13,13 @@ from plumbline.cli.asked import FitArguments, changed_recipe, hand_down_folder, 
 from plumbline.cli.console import LoggedProgress, log_warnings, make_progress
 from plumbline.cli.datasets import load_named_or_path
 from plumbline.cli.expectation import expectation
-from plumbline.cli.summary import beside_python, print_summary, where_it_was
+from plumbline.cli.summary import beside_python, print_summary
 from plumbline.data import Dataset
 from plumbline.data.load import DataUnavailable, load_dataset
 from plumbline.errors import PlumblineError, StopRequested
 from plumbline.progress import SILENT, Progress
 from plumbline.recipes import Recipe, title
-from plumbline.records import Record, RunFolder, create_run_folder
+from plumbline.records import Record, RunFolder, create_run_folder, where_it_was
 from plumbline.report import write_run_report
 from plumbline.training.build import build_phase
 from plumbline.training.device import Compute, choose_compute

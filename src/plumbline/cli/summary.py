@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING
 
 from plumbline.analysis import wilson_interval
 from plumbline.analysis.clean import without_duplicates
-from plumbline.cli.console import in_words
-from plumbline.records import DatasetPart, PhaseName, Record, RunFolder, ScorePart, SplitName, WeightsName
+from plumbline.progress import in_words
+from plumbline.records import (
+    PhaseName,
+    Record,
+    RunFolder,
+    ScorePart,
+    SplitName,
+    WeightsName,
+    where_it_was,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -117,17 +125,6 @@ def _notes(record: Record) -> Iterator[str]:
     shifts = shifts if record.recipe.tta == "flip_shift" else ""
     for views in sorted({score.views for score in record.scores} - {1}):
         yield f"{views} views: logits averaged over each image and its mirror image{shifts}."
-
-
-def where_it_was(dataset: DatasetPart) -> str:
-    """Give what --data has to say to get the data of a record again: the folder it came from, or its name.
-
-    >>> from plumbline.records import Counts
-    >>> counts = Counts(train=1, validation=1, test=1)
-    >>> where_it_was(DatasetPart(name="digits", fingerprint="", source="cache", classes=(), counts=counts))
-    'digits'
-    """
-    return dataset.source if Path(dataset.source).is_dir() else dataset.name
 
 
 def beside_python(program: str) -> str:

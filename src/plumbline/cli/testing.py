@@ -6,11 +6,11 @@ import typer
 
 from plumbline.cli.console import make_progress
 from plumbline.cli.datasets import load_named_or_path
-from plumbline.cli.summary import find_score, interval, where_it_was
+from plumbline.cli.summary import find_score, interval
 from plumbline.data import Dataset
 from plumbline.errors import PlumblineError, nearest_of
 from plumbline.evaluation import VIEW_COUNT, predict, score
-from plumbline.records import Record, RunFolder, ScorePart, WeightsName
+from plumbline.records import Record, RunFolder, ScorePart, WeightsName, where_it_was
 from plumbline.records.ledger import count_look
 from plumbline.training.build import build_data, phases
 from plumbline.training.device import choose_compute

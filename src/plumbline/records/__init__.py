@@ -12,6 +12,7 @@ from plumbline.records.schema import (
     SplitName,
     TimingPart,
     WeightsName,
+    where_it_was,
 )
 from plumbline.records.store import (
     RunFolder,
@@ -36,6 +37,7 @@ __all__ = [
     "WeightsName",
     "create_run_folder",
     "read_record",
+    "where_it_was",
     "write_record",
     "write_text",
 ]

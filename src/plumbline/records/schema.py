@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -37,6 +38,16 @@ class DatasetPart(Part):
     source: str
     classes: tuple[str, ...]
     counts: Counts
+
+
+def where_it_was(dataset: DatasetPart) -> str:
+    """Give what --data has to say to get the data of a record again: the folder it came from, or its name.
+
+    >>> counts = Counts(train=1, validation=1, test=1)
+    >>> where_it_was(DatasetPart(name="digits", fingerprint="", source="cache", classes=(), counts=counts))
+    'digits'
+    """
+    return dataset.source if Path(dataset.source).is_dir() else dataset.name
 
 
 class DevicePart(Part):

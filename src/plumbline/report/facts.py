@@ -5,10 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from plumbline.analysis import Interval, wilson_interval
-from plumbline.records import PhaseName, Record, RunFolder, ScorePart, SplitName, WeightsName, read_record
+from plumbline.records import (
+    PhaseName,
+    Record,
+    RunFolder,
+    ScorePart,
+    SplitName,
+    WeightsName,
+    read_record,
+    where_it_was,
+)
 from plumbline.records.predictions import read_predictions
 from plumbline.report.details import Details, details_of
 
@@ -137,28 +145,13 @@ def run_facts(folder: RunFolder) -> RunFacts:
 
 def repeat_command(record: Record, *, folder: RunFolder) -> str:
     """Give the command that repeats a run: its recipe file, its data, its seed, its kind of device."""
-    dataset = record.dataset
-    data = dataset.source if Path(dataset.source).is_dir() else dataset.name
+    data = where_it_was(record.dataset)
     words = ["plumbline", "fit", str(folder.recipe), "--data", data, "--seed", str(record.seed)]
     return shlex.join([*words, "--device", record.device.kind])
 
 
 def _times(count: int) -> str:
     return {0: "never", 1: "once"}.get(count, f"{count:,} times")
-
-
-def duration(seconds: float) -> str:
-    """Give a duration as a person would say it.
-
-    >>> duration(4.26), duration(312.4), duration(7260)
-    ('4.3 s', '5 min 12 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s"
-    return (
-        f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
-    )
 
 
 def _scores(record: Record) -> Iterator[Score]:

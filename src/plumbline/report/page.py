@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-from functools import cache
+from functools import cache, partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from plumbline.report.facts import duration
+from plumbline.progress import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,5 +64,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "count": "{:,}".format, "duration": duration, "shade": shade}
+    environment.filters |= {
+        "percent": percent,
+        "count": "{:,}".format,
+        "duration": partial(in_words, decimals=1),
+        "shade": shade,
+    }
     return environment

@@ -10,12 +10,13 @@ from markupsafe import Markup
 
 from plumbline.analysis import Calibration
 from plumbline.analysis.clean import without_duplicates
+from plumbline.progress import in_words
 from plumbline.records import RunFolder, write_text
 from plumbline.records.predictions import read_predictions
 from plumbline.report.charts import Line, Row, dot_chart, heat_map, line_chart
 from plumbline.report.curves import curves
 from plumbline.report.details import Details, Mistake
-from plumbline.report.facts import RunFacts, duration, run_facts
+from plumbline.report.facts import RunFacts, run_facts
 from plumbline.report.page import percent, picture_source, render
 
 SECTIONS = (
@@ -70,7 +71,7 @@ def run_page(facts: RunFacts, *, folder: RunFolder) -> str:
         "run.html",
         title=f"{record.title} on {record.dataset.name}",
         subtitle=f"Seed {record.seed}, {record.status}, started {record.started[:10]}"
-        + (f", {duration(took)} in all" if took else "")
+        + (f", {in_words(took, decimals=1)} in all" if took else "")
         + f", on {record.device.name}",
         sections=SECTIONS,
         facts=facts,
