@@ -67,11 +67,13 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("command", SURFACE)
 def test_help_answers_at_once(command: str) -> None:
     """`--help` of every command costs half a second at most, the median of three processes.
 
-    Processor time is counted: other tests run beside this one, and what they take is not its own.
+    Processor time is counted, since what else runs on the machine is not its own. Even that doubles beside
+    another heavy test where two cores are two halves of one: hence it runs alone.
     """
     seconds = []
     for _ in range(3):
