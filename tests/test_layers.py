@@ -27,11 +27,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"evaluation", "data", "models", "optim", "recipes", "records"},
     "trials": {"analysis", "recipes", "records"},
     "benchmarks": {"analysis", "data", "models", "recipes", "records", "training", "trials"},
-    "export": {"evaluation", "models", "data", "records"},
-    "serve": {"evaluation", "models", "data", "records"},
+    "inference": {"analysis", "evaluation", "models", "data", "records", "recipes"},
+    "export": {"inference", "evaluation", "models", "data", "records", "recipes"},
+    "serve": {"inference", "evaluation", "models", "data", "records", "recipes"},
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)  # everything
-LEAVES = {"durable", "errors", "streams", "progress", "engine"}
+LEAVES = {"durable", "errors", "streams", "progress", "engine", "tensor_files"}
 FRONT_DOORS = {"__init__", "__main__"}
 TORCH = {"torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning"}
 LIGHTNING = {"lightning", "pytorch_lightning"}
@@ -42,6 +43,9 @@ BANNED: dict[str, set[str]] = {
     "report": TORCH,
     "trials": TORCH,
     "evaluation": LIGHTNING,
+    "inference": LIGHTNING,
+    "export": LIGHTNING,
+    "serve": LIGHTNING,
 }
 TRAINER_HOMES = {"training", "cli"}
 

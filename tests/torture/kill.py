@@ -23,8 +23,8 @@ import torch
 
 from plumbline.cli import fitting, main
 from plumbline.records import RunFolder, read_record
+from plumbline.tensor_files import read_checkpoint
 from plumbline.training import callbacks
-from plumbline.training.checkpoints import read_checkpoint
 
 SETTINGS = ("model.name=shufflenet_v2_x0_5", "batch_size=256", "resolution.train=[16]", "resolution.test=16")
 WEIGHTS = ("fit", "raw", "averaged")

@@ -12,7 +12,7 @@ import torch
 from plumbline.data import Dataset
 from plumbline.recipes import Recipe
 from plumbline.records import Record, RunFolder
-from plumbline.training.checkpoints import read_checkpoint
+from plumbline.tensor_files import read_checkpoint
 from plumbline.training.device import choose_compute
 from plumbline.training.request import Request
 

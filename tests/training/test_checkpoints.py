@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from plumbline.errors import PlumblineError
-from plumbline.training.checkpoints import DurableCheckpointIO, read_checkpoint, write_checkpoint
+from plumbline.tensor_files import read_checkpoint, write_checkpoint
+from plumbline.training.checkpoints import DurableCheckpointIO
 
 
 def content(value: float = 1.0) -> dict[str, Any]:

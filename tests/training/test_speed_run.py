@@ -11,7 +11,7 @@ from plumbline.data import Dataset
 from plumbline.errors import StopRequested
 from plumbline.recipes import NAMED, Recipe, apply_settings
 from plumbline.records import RunFolder, create_run_folder, read_record
-from plumbline.training.checkpoints import read_checkpoint
+from plumbline.tensor_files import read_checkpoint
 from plumbline.training.run import Run
 from training.runs import StopsAt, ask, figures_of, same_weights
 

@@ -59,6 +59,9 @@ class Dataset:
 
     `fingerprint` is a hash of pixels and labels, whatever the file format and row order were; `source` says
     in words where the data came from; `mean` and `std` are those of the training images on the 0..1 scale.
+    Pictures of one's own also have `held_out`, int64 indices into `train` of the images that are always the
+    validation split (None: a run draws its own by its seed); the files' names in the order of each split; and
+    `notes`, one line for each thing that a person should know of how the pictures were taken in.
     """
 
     name: str
@@ -69,3 +72,7 @@ class Dataset:
     source: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    held_out: torch.Tensor | None = None
+    train_names: tuple[str, ...] = ()
+    test_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

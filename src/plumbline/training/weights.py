@@ -10,13 +10,13 @@ import torch
 
 from plumbline.data import Dataset
 from plumbline.errors import PlumblineError
-from plumbline.training.checkpoints import read_checkpoint, write_checkpoint
+from plumbline.tensor_files import read_checkpoint, write_checkpoint
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import Compute
 
 
 def save_weights(classifier: ImageClassifier, *, dataset: Dataset, path: Path) -> None:
-    """Write the weights with the class names and the normalisation that belong to them."""
+    """Write the weights with the class names, the image size and the normalisation that belong to them."""
     content = {
         "pytorch-lightning_version": lightning.__version__,
         "hyper_parameters": dict(classifier.hparams),
@@ -26,6 +26,7 @@ def save_weights(classifier: ImageClassifier, *, dataset: Dataset, path: Path) -
             "classes": list(dataset.classes),
             "mean": list(dataset.mean),
             "std": list(dataset.std),
+            "image_size": dataset.train.images.shape[-1],
         },
     }
     write_checkpoint(content, path=path)
