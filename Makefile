@@ -88,7 +88,7 @@ lock:
 	  "$$work/venv/bin/python" -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION) && \
 	  UV_PYTHON_DOWNLOADS=never "$$work/venv/bin/uv" pip compile -q --python "$$work/venv/bin/python" \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --custom-compile-command "make lock" --group dev -o requirements.lock $(ARGS) pyproject.toml >/dev/null && \
+	    --custom-compile-command "make lock" --group dev --extra export --extra serve --extra tune --extra timm -o requirements.lock $(ARGS) pyproject.toml >/dev/null && \
 	  $(SAY) "requirements.lock: $$(grep -c '==' requirements.lock) packages"
 
 # Only what is really a virtual environment is removed, whatever VENV says.
