@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 
 from plumbline.analysis import wilson_interval
-from plumbline.cli.testing import check_classes, choose_weights
+from plumbline.cli.testing import check_classes
 from plumbline.data import Dataset
 from plumbline.data.duplicates import NearDuplicates, clean_test_indices
 from plumbline.errors import PlumblineError
 from plumbline.evaluation import Predictions, Suspect, predict, suspect_labels
+from plumbline.inference.run_weights import choose_weights
 from plumbline.progress import Progress
 from plumbline.records import Record, RunFolder, WeightsName
 from plumbline.records.ledger import count_look

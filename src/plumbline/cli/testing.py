@@ -5,12 +5,13 @@ from __future__ import annotations
 import typer
 
 from plumbline.cli.console import make_progress
-from plumbline.cli.datasets import load_named_or_path
+from plumbline.cli.datasets import load_of_run
 from plumbline.cli.summary import find_score, interval
 from plumbline.data import Dataset
-from plumbline.errors import PlumblineError, nearest_of
+from plumbline.errors import PlumblineError
 from plumbline.evaluation import VIEW_COUNT, predict, score
-from plumbline.records import Record, RunFolder, ScorePart, WeightsName, where_it_was
+from plumbline.inference.run_weights import choose_weights
+from plumbline.records import Record, RunFolder, ScorePart
 from plumbline.records.ledger import count_look
 from plumbline.training.build import build_data, phases
 from plumbline.training.device import choose_compute
@@ -27,7 +28,7 @@ def run_test(
     chosen = choose_weights(weights, folder=folder)
     progress = make_progress()
     compute = choose_compute(device, precision=record.recipe.precision)
-    dataset = load_named_or_path(data or where_it_was(record.dataset), progress=progress)
+    dataset = load_of_run(record, data=data, progress=progress)
     check_classes(dataset, record=record)
     classifier = load_classifier(folder.checkpoint(chosen), compute=compute)
     built = build_data(record.recipe, phase="fit", dataset=dataset, seed=record.seed, compute=compute)
@@ -65,33 +66,25 @@ def _in_words(part: ScorePart, *, data: str) -> str:
     )
 
 
-def choose_weights(asked: str | None, *, folder: RunFolder) -> WeightsName:
-    """Give the weights asked for, or else the averaged ones, or else the raw ones.
-
-    Raises PlumblineError where the run does not have them.
-    """
-    names: tuple[WeightsName, ...] = ("averaged", "raw")
-    there = [name for name in names if folder.checkpoint(name).is_file()]
-    if asked is None and there:
-        return there[0]
-    for name in names:
-        if asked == name and name in there:
-            return name
-    if asked is not None and asked not in names:
-        raise PlumblineError(f"--weights {asked}: expected raw or averaged.{nearest_of(asked, names)}")
-    raise PlumblineError(
-        f"{folder.path} has no {asked or 'finished'} weights. It has: {', '.join(there) or 'none'}; "
-        f"a run that was stopped goes on with plumbline fit --out {folder.path} --resume."
-    )
-
-
 def check_classes(dataset: Dataset, *, record: Record) -> None:
     """Raise PlumblineError unless the data has the classes that the run was trained on."""
     if dataset.classes != record.dataset.classes:
         raise PlumblineError(
             f"The run was trained on the {len(record.dataset.classes)} classes of {record.dataset.name}; "
-            f"{dataset.name} has others ({', '.join(dataset.classes[:3])}, …). Give data with the same."
+            f"{dataset.name} from {dataset.source} has others: it "
+            f"{_difference(record.dataset.classes, dataset.classes)}. Give data with the same classes."
         )
+
+
+def _difference(known: tuple[str, ...], given: tuple[str, ...]) -> str:
+    lacks = [name for name in known if name not in given]
+    adds = [name for name in given if name not in known]
+    parts = [
+        f"{word} {', '.join(names[:5])}{' and more' * (len(names) > 5)}"
+        for word, names in (("lacks", lacks), ("adds", adds))
+        if names
+    ]
+    return " and ".join(parts) or "has them in another order"
 
 
 def _compare(part: ScorePart, *, record: Record, same_data: bool) -> None:

@@ -1,0 +1,1 @@
+"""Exported files, and whether they agree with their run."""
