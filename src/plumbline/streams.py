@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import torch
 
-Stream = Literal["split", "init", "order", "augment", "flip", "layers"]
+Stream = Literal["split", "init", "order", "augment", "flip", "layers", "search"]
 
 
 def stream_seed(seed: int, stream: Stream, *position: int) -> int:

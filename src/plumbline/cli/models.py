@@ -18,6 +18,10 @@ def models(
         for known in list_models():
             typer.echo(known)
         typer.echo("\nOne printed, with what was changed for small images: plumbline models NAME", err=True)
+        typer.echo(
+            "Any network of timm as well, named timm/NAME, once it is there: pip install 'plumbline[timm]'",
+            err=True,
+        )
         return
     description = describe_model(name, num_classes=classes)
     typer.echo(description.text)

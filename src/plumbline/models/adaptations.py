@@ -46,6 +46,16 @@ def adapt_resnet(surgery: Surgery) -> None:
     surgery.replace("maxpool", nn.Identity(), why=_POOL)
 
 
+def adapt_timm_resnet(surgery: Surgery) -> None:
+    """Do the same to timm's relatives of ResNet, whose stem may be three 3x3 convolutions."""
+    first = surgery.strided(1)[0]
+    if surgery.conv(first).kernel_size == (7, 7):
+        adapt_resnet(surgery)
+        return
+    surgery.keep_resolution(first, why=_STRIDE)
+    surgery.replace("maxpool", nn.Identity(), why=_POOL)
+
+
 def adapt_densenet(surgery: Surgery) -> None:
     """Change stem and pooling as in a ResNet."""
     stem = _small_stem(surgery, "features.conv0")

@@ -28,9 +28,9 @@ class Family:
 
     Attributes:
         name: what people call the family.
-        members: their names; torchvision's, but for networks of our own.
+        members: their names; torchvision's, but for networks of our own and timm's.
         adapt: makes the changes for small images.
-        head: path of the last linear layer.
+        head: path of the last linear layer; empty where it is made with the right number of classes.
         smallest_image: side in pixels that the remaining halvings bring down to a map of one place.
         rule: what is changed and what it achieves, in a sentence or two.
         source: where the rule is documented.

@@ -12,12 +12,13 @@ from plumbline.models.adaptations import replace_head
 from plumbline.models.families import FAMILIES, Family
 from plumbline.models.refusals import refusal
 from plumbline.models.surgery import Surgery
+from plumbline.models.timm_models import PREFIX, check_reads, timm_family, timm_model
 from plumbline.models.torchvision_models import torchvision_model
 from plumbline.streams import stream_seed
 
 
 def list_models() -> tuple[str, ...]:
-    """Give the names that `create_model` accepts, family by family.
+    """Give the names that `create_model` accepts, family by family, without timm's (`timm/NAME`).
 
     >>> "resnet18" in list_models()
     True
@@ -42,9 +43,9 @@ def create_model(
     own have no such weights.
 
     Args:
-        name: one of `list_models()`.
+        name: one of `list_models()`, or `timm/NAME` with any name of the optional package timm.
         num_classes: number of logits, at least 2.
-        pretrained: start from torchvision's ImageNet weights (its `DEFAULT` set), downloaded once.
+        pretrained: start from torchvision's ImageNet weights (its `DEFAULT` set) or timm's, downloaded once.
         image_size: side in pixels of the smallest image the network will see; it is checked, not stored.
         seed: initialise from the stream `init` of this seed and leave torch's random state as it was; None
             draws from torch's random state as torch itself does.
@@ -85,18 +86,24 @@ def build(name: str, *, num_classes: int, pretrained: bool, image_size: int, see
         if seed is not None:
             # torch.manual_seed would also set the generators of GPUs, which are not put back.
             torch.default_generator.manual_seed(stream_seed(seed, "init"))
-        if family.build is None:
+        if name.startswith(PREFIX):
+            surgery = Surgery(timm_model(name, num_classes=num_classes, pretrained=pretrained))
+        elif family.build is None:
             surgery = Surgery(torchvision_model(name, pretrained=pretrained))
         else:
             surgery = Surgery(family.build(name, num_classes=num_classes))
         family.adapt(surgery)
-        if family.build is None:
+        if family.head and family.build is None:
             replace_head(surgery, family.head, num_classes=num_classes)
+    if name.startswith(PREFIX):
+        check_reads(surgery, name=name, image_size=image_size, num_classes=num_classes)
     return surgery
 
 
 def find_family(name: str) -> Family:
     """Give the family of a supported name, or say why there is none and what is near."""
+    if name.startswith(PREFIX):
+        return timm_family(name)
     for family in FAMILIES:
         if name in family.members:
             return family
@@ -104,7 +111,9 @@ def find_family(name: str) -> Family:
     if reason is not None:
         raise PlumblineError(f"{name}: not supported, since {reason}. Those that work: {_all_names()}.")
     hint = nearest_of(name, list_models())
-    raise PlumblineError(f"There is no model '{name}'.{hint} Expected one of {_all_names()}.")
+    raise PlumblineError(
+        f"There is no model '{name}'.{hint} Expected one of {_all_names()}; or {PREFIX}NAME, any of timm's."
+    )
 
 
 def _all_names() -> str:

@@ -24,12 +24,13 @@ _LIGHTNING: dict[Precision, LightningPrecision] = {
 
 @dataclass(frozen=True)
 class Compute:
-    """What computes a run. `count` is the number of devices (processes, on a CPU)."""
+    """What computes a run. `count` is the number of devices (processes, on a CPU) of all `nodes` together."""
 
     device: torch.device
     name: str
     precision: Precision
     count: int = 1
+    nodes: int = 1
     allocator_tuned: bool = False
 
     @property
@@ -48,8 +49,12 @@ class Compute:
         return self.device.type in {"cpu", "cuda"}
 
 
-def choose_compute(device: str = "auto", *, devices: int = 1, precision: str = "auto") -> Compute:
+def choose_compute(
+    device: str = "auto", *, devices: int = 1, nodes: int = 1, precision: str = "auto"
+) -> Compute:
     """Choose the device and precision; "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    `devices` are those of each of `nodes` machines, all alike.
 
     bf16 is chosen where the hardware computes it natively (CUDA from compute capability 8, CPUs with AMX or
     AVX512-BF16), fp32 elsewhere. For a CPU the C allocator is told to keep large blocks.
@@ -62,7 +67,8 @@ def choose_compute(device: str = "auto", *, devices: int = 1, precision: str = "
         device=torch.device(kind),
         name=_device_name(kind),
         precision=chosen,
-        count=devices,
+        count=devices * nodes,
+        nodes=nodes,
         allocator_tuned=kind == "cpu" and keep_large_blocks(),
     )
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +27,14 @@ _LOOK_EVERY_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Fit:
-    """One run to make: `recipe`, `data` and `device` are what `plumbline fit` takes."""
+    """One run to make: `recipe`, `data`, `device` and further `flags` are what `plumbline fit` takes."""
 
     recipe: str
     seed: int
     folder: Path
     data: str
     device: str = "auto"
+    flags: tuple[str, ...] = ()
 
     @property
     def command(self) -> list[str]:
@@ -42,7 +43,7 @@ class Fit:
         words = [word for pair in flags.items() for word in pair]
         again = ["--resume"] * self.folder.exists()
         program = [sys.executable, "-m", "plumbline"]
-        return [*program, "fit", self.recipe, *words, "--out", str(self.folder), *again]
+        return [*program, "fit", self.recipe, *words, *self.flags, "--out", str(self.folder), *again]
 
     @property
     def said(self) -> Path:
@@ -70,12 +71,19 @@ def finished_record(folder: Path) -> Record | None:
     return record if record is not None and record.status == "finished" else None
 
 
-def make_fit(fit: Fit, *, quiet: bool = False, environment: Mapping[str, str] | None = None) -> Record:
-    """Make one run, or give its record if it is finished.
+def make_fit(
+    fit: Fit,
+    *,
+    quiet: bool = False,
+    environment: Mapping[str, str] | None = None,
+    watch: Callable[[], None] | None = None,
+) -> Record:
+    """Make one run, or give its record if it is finished; `watch` is called while it is made.
 
-    Raises PlumblineError if it fails; whatever interrupts us lets it save first, and is raised.
+    Raises PlumblineError if it fails; whatever interrupts us, or `watch` raises, lets it save first, and is
+    raised.
     """
-    ((_, record),) = make_fits([fit], quiet=quiet, environment=environment)
+    ((_, record),) = make_fits([fit], quiet=quiet, environment=environment, watch=watch)
     return record
 
 
@@ -85,6 +93,7 @@ def make_fits(
     workers: int = 1,
     quiet: bool = False,
     environment: Mapping[str, str] | None = None,
+    watch: Callable[[], None] | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[tuple[Fit, Record]]:
     """Make the runs, `workers` at once, and give each with its record as it ends.
@@ -116,6 +125,8 @@ def make_fits(
             for one in ended:
                 started.remove(one)
                 yield one.fit, _record_of(one, quiet=quiet)
+            if watch is not None:
+                watch()
             if not ended:
                 sleep(_LOOK_EVERY_SECONDS)
     finally:
