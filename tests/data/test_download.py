@@ -88,6 +88,13 @@ def test_server_without_range(server: Server, tmp_path: Path) -> None:
         ("corrupt/file.bin", "sha256 is wrong"),
         ("longer/file.bin", "not the published file"),
         ("503/file.bin", "answers 503"),
+        ("round/file.bin", "answers 302"),
+        ("web-page/file.bin", "sends a web page in place of the file"),
+        ("packed/file.bin", r"sends the file packed \(gzip\)"),
+        ("endless/file.bin", "sha256 is wrong"),
+        ("says-less/file.bin", "offers 1000 bytes"),
+        ("says-nonsense/file.bin", r"offers \\x1b\[31mmany bytes"),
+        ("escape/file.bin", r"answers 404 \\x1b\]0;owned\\x07 not here"),
         ("to-http/file.bin", "redirects to http, which is refused"),
     ],
 )
@@ -96,8 +103,32 @@ def test_refusals_leave_no_file(server: Server, tmp_path: Path, path: str, says:
     with pytest.raises(DownloadError, match=says):
         fetch(server, path, target=tmp_path / "file.bin")
     assert not (tmp_path / "file.bin").exists()
-    if path.startswith("corrupt"):
+    if "sha256" in says:
         assert visible(tmp_path) == []
+
+
+def test_chunks(server: Server, tmp_path: Path) -> None:
+    """A server that does not say how much will come, and sends it in chunks, gives the file."""
+    fetch(server, "chunked/file.bin", target=tmp_path / "file.bin")
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("path", ["no-such-range/file.bin", "other-range/file.bin"])
+def test_a_refused_or_wrong_range_costs_a_whole_download(server: Server, tmp_path: Path, path: str) -> None:
+    """Where the rest cannot be had, or another part is sent, the file is fetched from its beginning."""
+    (tmp_path / ".file.bin.part").write_bytes(CONTENT[:1000])
+    fetch(server, path, target=tmp_path / "file.bin")
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+    assert [wanted for _, wanted in server.asked] == ["bytes=1000-", None]
+
+
+def test_a_drip_is_given_up(server: Server, tmp_path: Path) -> None:
+    """A server that is never silent but sends next to nothing is given up, too; what came is kept."""
+    begin = time.monotonic()
+    with pytest.raises(DownloadError, match=r"sends fewer than 6,000 bytes in 0\.6 s"):
+        fetch(server, "drip/file.bin", target=tmp_path / "file.bin", patience_seconds=0.1)
+    assert time.monotonic() - begin < 3
+    assert 0 < (tmp_path / ".file.bin.part").stat().st_size < 100
 
 
 def test_old_file_survives_a_failure(server: Server, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from plumbline.streams import stream_generator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from plumbline.data.images import ImageSet
+    from plumbline.data.images import Images
 
     Augment = Callable[[torch.Tensor, "Draw"], torch.Tensor]
     Finish = Callable[[torch.Tensor, int], torch.Tensor]
@@ -64,7 +64,7 @@ class BatchStream:
 
     def __init__(
         self,
-        split: ImageSet,
+        split: Images,
         *,
         batch_size: int,
         seed: int,
@@ -125,36 +125,30 @@ class BatchStream:
         resume, self._resume_at = self._resume_at, {}
         start = resume.get("batch", 0) if resume.get("epoch", self.sampler.epoch) == self.sampler.epoch else 0
         order = torch.randperm(len(self.split), generator=stream_generator(self.seed, "order", epoch))
-        for batch in range(start, self._length):
-            made = self._make(order, epoch=epoch, batch=batch)
+        parts = torch.split(order, self.batch_size)[start : self._length]
+        for batch, pixels in enumerate(self.split.take_each(parts), start=start):
+            made = self._make(pixels, Draw(parts[batch - start], epoch, self._generator(epoch, batch)))
             self._position = batch + 1
             yield made
 
-    def _make(self, order: torch.Tensor, *, epoch: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        draw = Draw(indices, epoch, stream_generator(self.seed, "augment", epoch, batch))
-        here = indices.to(self.split.device)
+    def _generator(self, epoch: int, batch: int) -> torch.Generator:
+        return stream_generator(self.seed, "augment", epoch, batch)
+
+    def _make(self, pixels: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         # The whole batch is augmented before the share is cut out: each image's draw is that of a single
         # process.
-        images = self._augment(_select(self.split.images, here), draw)
+        images = self._augment(pixels, draw)
         rank, world_size = self._share
-        share = slice(len(here) * rank // world_size, len(here) * (rank + 1) // world_size)
-        labels = self.split.labels.index_select(0, here[share])
-        return self._finish(images[share], epoch - self._first_epoch), labels
-
-
-def _select(images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-    # torch's index_select takes channels_last value by value and gives it contiguous.
-    if images.is_contiguous():
-        return images.index_select(0, indices)
-    return images.permute(0, 2, 3, 1).index_select(0, indices).permute(0, 3, 1, 2)
+        share = slice(len(images) * rank // world_size, len(images) * (rank + 1) // world_size)
+        labels = self.split.labels.index_select(0, draw.indices[share].to(self.split.device))
+        return self._finish(images[share], draw.epoch - self._first_epoch), labels
 
 
 class EvaluationBatches:
     """A whole split in its own order, the last batch kept: (images as `finish` gives them, int64 labels)."""
 
     def __init__(
-        self, split: ImageSet, *, batch_size: int, finish: Callable[[torch.Tensor], torch.Tensor]
+        self, split: Images, *, batch_size: int, finish: Callable[[torch.Tensor], torch.Tensor]
     ) -> None:
         if batch_size < 1:
             raise PlumblineError(f"expected a batch size of at least 1, got {batch_size}")
@@ -166,9 +160,10 @@ class EvaluationBatches:
         return math.ceil(len(self.split) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for start in range(0, len(self.split), self.batch_size):
-            stop = start + self.batch_size
-            yield self._finish(self.split.images[start:stop]), self.split.labels[start:stop]
+        starts = range(0, len(self.split), self.batch_size)
+        places = [slice(start, start + self.batch_size) for start in starts]
+        for place, images in zip(places, self.split.take_each(places), strict=True):
+            yield self._finish(images), self.split.labels[place]
 
 
 def check_batch_size(batch_size: int, *, count: int, split: str) -> None:

@@ -62,16 +62,35 @@ def check_split(raw: RawSplit, *, split: str, count: int | None, classes: int) -
         )
 
 
-def image_digests(raw: RawSplit) -> list[bytes]:
-    """Give the sha256 of each image's record; labels must fit one byte.
+def label_bytes(classes: int) -> int:
+    """Give how many bytes a label takes in an image's record: one up to 256 classes, four above.
 
-    >>> raw = RawSplit(np.zeros((1, 3, 2, 2), np.uint8), np.array([7]))
-    >>> image_digests(raw)[0] == hashlib.sha256(bytes([7]) + bytes(12)).digest()
+    >>> label_bytes(256), label_bytes(257)
+    (1, 4)
+    """
+    return 1 if classes <= 256 else 4
+
+
+def image_digest(planar: bytes, *, label: int, classes: int) -> bytes:
+    """Give the sha256 of one image's record: its label, big-endian, then its pixels (3, H, W).
+
+    >>> image_digest(bytes(12), label=7, classes=10) == hashlib.sha256(bytes([7]) + bytes(12)).digest()
     True
     """
-    records = np.concatenate(
-        [raw.labels.astype(np.uint8)[:, None], raw.pixels.reshape(len(raw.labels), -1)], axis=1
-    )
+    record = hashlib.sha256(label.to_bytes(label_bytes(classes), "big"))
+    record.update(planar)
+    return record.digest()
+
+
+def image_digests(raw: RawSplit, *, classes: int = 256) -> list[bytes]:
+    """Give `image_digest` of each image of a split.
+
+    >>> raw = RawSplit(np.zeros((1, 3, 2, 2), np.uint8), np.array([7]))
+    >>> image_digests(raw) == [image_digest(bytes(12), label=7, classes=10)]
+    True
+    """
+    labels = raw.labels.astype(">u4")[:, None].view(np.uint8)[:, -label_bytes(classes) :]
+    records = np.concatenate([labels, raw.pixels.reshape(len(raw.labels), -1)], axis=1)
     return [hashlib.sha256(record).digest() for record in records]
 
 
@@ -96,6 +115,16 @@ def channel_statistics(images: torch.Tensor) -> ChannelStatistics:
     >>> channel_statistics(torch.full((2, 3, 4, 4), 51, dtype=torch.uint8)).mean
     (0.2, 0.2, 0.2)
     """
+    sums = channel_sums(images)
+    return statistics_of_sums(sums[0].tolist(), squares=sums[1].tolist(), count=images.numel() // 3)
+
+
+def channel_sums(images: torch.Tensor) -> torch.Tensor:
+    """Give the sums of each channel's values and of their squares, exact: float64 (2, 3), on the CPU.
+
+    >>> channel_sums(torch.full((1, 3, 2, 2), 3, dtype=torch.uint8)).tolist()
+    [[12.0, 12.0, 12.0], [36.0, 36.0, 36.0]]
+    """
     total = torch.zeros(3, dtype=torch.float64)
     squares = torch.zeros(3, dtype=torch.float64)
     for chunk in torch.split(images, _CHUNK):
@@ -104,11 +133,18 @@ def channel_statistics(images: torch.Tensor) -> ChannelStatistics:
         values = chunk.to(torch.float32 if images.shape[-1] <= 256 else torch.float64)
         total += values.sum(3).sum((0, 2), dtype=torch.float64).cpu()
         squares += values.square_().sum(3).sum((0, 2), dtype=torch.float64).cpu()
-    count = images.numel() / 3
-    mean = (total / count).tolist()
+    return torch.stack([total, squares])
+
+
+def statistics_of_sums(total: Sequence[float], *, squares: Sequence[float], count: int) -> ChannelStatistics:
+    """Give the statistics of `count` pixels from each channel's sums of their values, 0 to 255, and squares.
+
+    >>> statistics_of_sums([51, 0, 255], squares=[2601, 0, 65025], count=1).mean
+    (0.2, 0.0, 1.0)
+    """
+    mean = [value / count for value in total]
     spread = [
-        max(float(square) / count - center**2, 0.0) ** 0.5
-        for square, center in zip(squares, mean, strict=True)
+        max(square / count - center**2, 0.0) ** 0.5 for square, center in zip(squares, mean, strict=True)
     ]
     red, green, blue = (value / 255 for value in mean)
     red_std, green_std, blue_std = (value / 255 for value in spread)
@@ -127,7 +163,7 @@ def assemble(
     """Check labels, sort both splits and give the data set; refuse one that differs from `fingerprint`."""
     for split, raw in (("training", train), ("test", test)):
         check_split(raw, split=split, count=None, classes=len(classes))
-    train_digests, test_digests = image_digests(train), image_digests(test)
+    train_digests, test_digests = (image_digests(raw, classes=len(classes)) for raw in (train, test))
     found = content_fingerprint(name, train=train_digests, test=test_digests)
     if fingerprint is not None and found != fingerprint:
         raise PlumblineError(

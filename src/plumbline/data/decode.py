@@ -28,7 +28,8 @@ SUFFIXES: frozenset[str] = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
 )
 MAX_FILE_BYTES: int = 200_000_000
-MAX_PIXELS: int = 100_000_000
+# Pillow holds up to 4 bytes a pixel, and twice that while a picture is cut or changes its mode.
+MAX_PIXELS: int = 64_000_000
 
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -41,6 +42,7 @@ _ORIENTATIONS = {
 }
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _BITS_PER_SAMPLE = 258  # the TIFF tag
+_STRIP = 64  # rows
 
 
 class BadImage(PlumblineError):  # noqa: N818
@@ -216,10 +218,15 @@ def _with_eight_bits(image: Image.Image, *, white: int) -> Image.Image:
 
 
 def _scaled_grey(image: Image.Image, *, white: int) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
     if values.min() < 0 or values.max() > white:
         raise ValueError("its grey values are not those of 16 bits; save it with 8 or 16 bits")
-    return Image.fromarray(((values * 255 + white // 2) // white).astype(np.uint8))
+    grey = np.empty(values.shape, np.uint8)
+    # In strips, since the products need four times the room of what is read.
+    for start in range(0, len(values), _STRIP):
+        strip = values[start : start + _STRIP].astype(np.int64)
+        grey[start : start + _STRIP] = (strip * 255 + white // 2) // white
+    return Image.fromarray(grey)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -10,6 +10,7 @@ features of a trained network; this needs neither.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +23,7 @@ from plumbline.progress import SILENT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from plumbline.data.images import ImageSet
+    from plumbline.data.images import Images
     from plumbline.progress import Progress
 
 # "exact": the same pixels, or the mirror image's; "near": the same picture, cut, scaled or coloured another
@@ -63,7 +64,7 @@ class NearDuplicates:
         return tuple(sorted({pair.first for pair in self.pairs if pair.kind != "possible"}))
 
 
-def near_duplicates(train: ImageSet, *, test: ImageSet, progress: Progress = SILENT) -> NearDuplicates:
+def near_duplicates(train: Images, *, test: Images, progress: Progress = SILENT) -> NearDuplicates:
     """Find the test images that have a duplicate or near duplicate among the training images.
 
     For each test image its eight likeliest partners are compared; of several exact copies the first is given.
@@ -75,7 +76,7 @@ def near_duplicates(train: ImageSet, *, test: ImageSet, progress: Progress = SIL
 
 
 def duplicates_within(
-    images: ImageSet, *, title: str = "images", progress: Progress = SILENT
+    images: Images, *, title: str = "images", progress: Progress = SILENT
 ) -> NearDuplicates:
     """Find duplicates and near duplicates inside one split, as `near_duplicates` does across two.
 
@@ -102,9 +103,7 @@ def clean_test_indices(duplicated: Sequence[int], *, test_count: int) -> torch.T
     return torch.nonzero(keep).flatten()
 
 
-def _all_pairs(
-    images: ImageSet, *, others: ImageSet | None, title: str, progress: Progress
-) -> NearDuplicates:
+def _all_pairs(images: Images, *, others: Images | None, title: str, progress: Progress) -> NearDuplicates:
     known: dict[tuple[int, int], DuplicatePair] = {}
     with progress.task(title, total=len(images), unit="images") as task:
         for start, pairs in _search(images, others=others):
@@ -118,7 +117,7 @@ def _place(pair: DuplicatePair) -> tuple[bool, float, int, int]:
     return pair.kind != "exact", -pair.similarity, pair.first, pair.second
 
 
-def _exact_pairs(images: ImageSet, *, others: ImageSet | None) -> Iterator[DuplicatePair]:
+def _exact_pairs(images: Images, *, others: Images | None) -> Iterator[DuplicatePair]:
     """Pair each image with the first of equal pixels, plain or mirrored: among `others`, or before it."""
     first: dict[bytes, int] = {}
     if others is not None:
@@ -135,19 +134,24 @@ def _exact_pairs(images: ImageSet, *, others: ImageSet | None) -> Iterator[Dupli
             first.setdefault(content, index)
 
 
-def _contents(images: ImageSet, *, mirrored: bool = False) -> Iterator[bytes]:
-    for chunk in torch.split(images.images.cpu(), _BLOCK):
+def _contents(images: Images, *, mirrored: bool = False) -> Iterator[bytes]:
+    for chunk in _blocks(images):
         ready = (chunk.flip(-1) if mirrored else chunk).contiguous().flatten(1).numpy()
-        yield from (row.tobytes() for row in ready)
+        yield from (hashlib.sha256(row.data).digest() for row in ready)
 
 
-def _search(images: ImageSet, *, others: ImageSet | None) -> Iterator[tuple[int, list[DuplicatePair]]]:
+def _blocks(images: Images) -> Iterator[torch.Tensor]:
+    # One block, of nothing, where there are no images.
+    places = [slice(start, start + _BLOCK) for start in range(0, max(1, len(images)), _BLOCK)]
+    return (chunk.cpu() for chunk in images.take_each(places))
+
+
+def _search(images: Images, *, others: Images | None) -> Iterator[tuple[int, list[DuplicatePair]]]:
     """Give each block's start with its near and possible pairs; `others` None: inside `images`."""
-    own = grey_pictures(images.images.cpu())
-    theirs = own if others is None else grey_pictures(others.images.cpu())
-    against = sketches((images if others is None else others).images.cpu())
-    for start in range(0, len(images), _BLOCK):
-        block = images.images[start : start + _BLOCK].cpu()
+    searched = images if others is None else others
+    against = torch.cat([sketches(block) for block in _blocks(searched)])
+    for number, block in enumerate(_blocks(images)):
+        start = number * _BLOCK
         behind = start if others is None else 0
         product = torch.maximum(
             sketches(block) @ against[behind:].T, sketches(block.flip(-1)) @ against[behind:].T
@@ -157,7 +161,10 @@ def _search(images: ImageSet, *, others: ImageSet | None) -> Iterator[tuple[int,
         values, partners = product.topk(min(PARTNERS, product.shape[1]), dim=1)
         rows, places = torch.nonzero(values >= FLOOR, as_tuple=True)
         first, second = rows + start, partners[rows, places] + behind
-        found = compare(own[first], second=theirs[second])
+        # Each partner once, and read when it is wanted: all in grey would be more than many sets themselves.
+        wanted, where = torch.unique(second, return_inverse=True)
+        theirs = torch.cat([grey_pictures(part) for part in _blocks(searched.select(wanted))])
+        found = compare(grey_pictures(block)[rows], second=theirs[where])
         yield start, list(_judged(first.tolist(), second.tolist(), found))
 
 

@@ -39,7 +39,7 @@ def find_data_name(path: Path) -> str:
     Raises `PlumblineError` where it is missing, empty, or holds no known data set or several.
     """
     check_folder(path)
-    found = [name for name, spec in CIFARS.items() if find_files(path, spec=spec)]
+    found = known_names(path)
     if len(found) == 1:
         return found[0]
     if found:
@@ -47,6 +47,14 @@ def find_data_name(path: Path) -> str:
             f"{path} holds several data sets ({', '.join(found)}): name the folder of one of them"
         )
     raise PlumblineError(_nothing_found(path))
+
+
+def known_names(path: Path) -> list[str]:
+    """Give the names of all known data sets that the folder `path` holds, itself or in a folder so named.
+
+    Raises `PlumblineError` where some of a set's files are there and others are missing.
+    """
+    return [name for name, spec in CIFARS.items() if find_files(path, spec=spec)]
 
 
 def check_folder(path: Path) -> None:

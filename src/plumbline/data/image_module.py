@@ -18,8 +18,7 @@ from plumbline.data.augment import (
     resize,
 )
 from plumbline.data.batches import BatchStream, EvaluationBatches, check_batch_size
-from plumbline.data.images import ImageSet
-from plumbline.data.split import stratified_split
+from plumbline.data.split import Split, stratified_split
 from plumbline.errors import PlumblineError
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from plumbline.data.augment import Fill
     from plumbline.data.batches import Draw
-    from plumbline.data.images import Dataset
+    from plumbline.data.images import Dataset, Images
 
 
 def stage_size(epoch: int, *, epochs: int, sizes: Sequence[int]) -> int:
@@ -43,13 +42,15 @@ class ImageDataModule(LightningDataModule):
     """Batches of one data set for a Lightning Trainer: stratified validation split, crop, flip, normalise.
 
     The images stay uint8 on the device that the Trainer uses (one copy, channels_last whatever the model
-    gets: crop and flip are quickest so), and every batch is made there.
+    gets: crop and flip are quickest so), and every batch is made there. Images that do not fit into memory
+    are read from their file and sent there batch by batch; the batches are the same.
 
     Args:
         dataset: what `load_dataset` gives.
         batch_size: training images a step, over all processes together; the last, smaller batch is kept.
         validation_count: how many training images are held out, chosen by `seed`, the same on every machine;
-            0: none, and no validation.
+            0: none, and no validation. Where the data set says which are held out, these are, whatever the
+            number, unless it is 0.
         seed: root of the streams "split", "order", "augment" and "flip".
         crop_padding: pixels added around an image before the random crop; 0 means no crop.
         crop_fill: what these pixels are: zeros, or the image reflected.
@@ -102,9 +103,9 @@ class ImageDataModule(LightningDataModule):
         self.channels_last = channels_last
         self.evaluation_batch_size = evaluation_batch_size or batch_size
         self.first_epoch = first_epoch
-        self.splits = stratified_split(dataset.train.labels, validation_count=validation_count, seed=seed)
+        self.splits = _splits(dataset, validation_count=validation_count, seed=seed)
         check_batch_size(batch_size, count=len(self.splits.train), split="training")
-        self._placed: dict[str, ImageSet] = {}
+        self._placed: dict[str, Images] = {}
 
     @property
     def num_classes(self) -> int:
@@ -116,13 +117,11 @@ class ImageDataModule(LightningDataModule):
         """How many training batches an epoch has."""
         return math.ceil(len(self.splits.train) / self.batch_size)
 
-    def image_set(self, split: str, *, device: torch.device | str = "cpu") -> ImageSet:
+    def image_set(self, split: str, *, device: torch.device | str = "cpu") -> Images:
         """Give the images of "train", "validation" or "test" on `device`; the last copy made is kept."""
         placed = self._placed.get(split)
         if placed is None or placed.device != torch.device(device):
-            chosen = self._choose(split).to(device)
-            images = chosen.images.contiguous(memory_format=torch.channels_last)
-            placed = self._placed[split] = ImageSet(images, chosen.labels)
+            placed = self._placed[split] = self._choose(split).to(device).channels_last()
         return placed
 
     def normalized_images(
@@ -134,7 +133,7 @@ class ImageDataModule(LightningDataModule):
         """
         if count < 1:
             raise PlumblineError(f"expected to give at least 1 normalised image, got a count of {count}")
-        images = self.image_set(split, device=device).images[:count]
+        images = self.image_set(split, device=device).take(slice(count))
         return normalize(
             images, mean=self.dataset.mean, std=self.dataset.std, channels_last=self.channels_last
         )
@@ -214,7 +213,7 @@ class ImageDataModule(LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return self.evaluation_batches(split, device=device)
 
-    def _choose(self, split: str) -> ImageSet:
+    def _choose(self, split: str) -> Images:
         if split == "test":
             return self.dataset.test
         indices = {"train": self.splits.train, "validation": self.splits.validation}
@@ -230,3 +229,11 @@ class ImageDataModule(LightningDataModule):
             dtype=self.dtype,
             channels_last=self.channels_last,
         )
+
+
+def _splits(dataset: Dataset, *, validation_count: int, seed: int) -> Split:
+    if dataset.held_out is None or not validation_count:
+        return stratified_split(dataset.train.labels, validation_count=validation_count, seed=seed)
+    kept = torch.ones(len(dataset.train), dtype=torch.bool)
+    kept[dataset.held_out] = False
+    return Split(train=torch.nonzero(kept).flatten(), validation=torch.nonzero(~kept).flatten())

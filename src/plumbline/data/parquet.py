@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
 from plumbline.data.catalog import IMAGE_SIZE
 from plumbline.data.content import RawSplit
-from plumbline.errors import PlumblineError
+from plumbline.data.parquet_pages import check_pages
+from plumbline.errors import PlumblineError, StopRequested, printable
 from plumbline.progress import SILENT
 
 if TYPE_CHECKING:
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
 
     from plumbline.progress import Progress
 
-_CHUNK = 1000
+# A PNG that spares no byte has 3,072 of pixels; the rest is room for what cameras and editors add.
+MAX_PNG_BYTES = 100_000
+MAX_ROWS = 200_000
+_IMAGES = "img.bytes"
+_CHUNK = 100
 
 
 def decode_png(data: bytes, *, size: int = IMAGE_SIZE) -> bytes:
@@ -32,56 +38,101 @@ def decode_png(data: bytes, *, size: int = IMAGE_SIZE) -> bytes:
     """
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            if image.size != (size, size) or image.mode != "RGB":
-                raise PlumblineError(
-                    f"expected an RGB image of {size}x{size}, got {image.mode} of {image.size}"
-                )
+            _check_picture(image, size=size)
             return image.tobytes()
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, PlumblineError):
-            raise
+    except (PlumblineError, StopRequested):
+        raise
+    except Exception as error:  # Pillow names no class for what a stranger's bytes raise
         raise PlumblineError(f"expected a PNG image, got bytes that cannot be decoded ({error})") from error
+
+
+def _check_picture(image: Image.Image, *, size: int) -> None:
+    if image.size != (size, size) or image.mode != "RGB":
+        raise PlumblineError(f"expected an RGB image of {size}x{size}, got {image.mode} of {image.size}")
 
 
 def read_parquet(path: Path, *, label_column: str, progress: Progress = SILENT) -> RawSplit:
     """Read one parquet file: a column `img` (struct of `bytes`, `path`; PNG) and a column of integer labels.
 
-    Raises `PlumblineError`, with the file (and row) in the text, where it is damaged or laid out differently.
+    Of a file from a stranger no claim is believed: pages, rows and pictures have limits, and are read a few
+    at a time. Raises `PlumblineError`, with the file (and row) in the text, where it is damaged or laid out
+    differently.
     """
     try:
+        check_pages(path, columns=(_IMAGES, label_column))
         with pq.ParquetFile(path) as file:
-            table = file.read(columns=["img.bytes", label_column])
-        images = table.column("img").combine_chunks().field("bytes")
-        labels = table.column(label_column).to_numpy().astype(np.int64, casting="safe")
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            _check_layout(file, label_column=label_column)
+            return _read_rows(file, path=path, label_column=label_column, progress=progress)
+    except _BadRowError as error:
+        raise PlumblineError(f"{path}, {error}; get the file anew") from error
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, MemoryError) as error:
         raise PlumblineError(
             f"{path} cannot be read as parquet with the columns img (bytes, path) and {label_column}: "
             f"{_first_line(error)}; get the file anew"
         ) from error
-    return RawSplit(_decode_all(images, path=path, progress=progress), labels)
 
 
-def _decode_all(images: pa.Array, *, path: Path, progress: Progress) -> NDArray[np.uint8]:
+class _BadRowError(Exception):
+    """A row that is not what it must be."""
+
+
+def _check_layout(file: pq.ParquetFile, *, label_column: str) -> None:
+    schema = file.schema_arrow
+    images, labels = schema.field("img").type, schema.field(label_column).type
+    if not pa.types.is_struct(images) or images.get_field_index("bytes") < 0:
+        raise PlumblineError(f"expected img as a struct with bytes, got {printable(str(images))}")
+    kind = images.field("bytes").type
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        raise PlumblineError(f"expected img.bytes as bytes, got {printable(str(kind))}")
+    if not pa.types.is_integer(labels):
+        raise PlumblineError(f"expected {label_column} as whole numbers, got {printable(str(labels))}")
+    if not 0 <= file.metadata.num_rows <= MAX_ROWS:
+        raise PlumblineError(f"expected at most {MAX_ROWS:,} rows, got {file.metadata.num_rows:,}")
+
+
+def _read_rows(file: pq.ParquetFile, *, path: Path, label_column: str, progress: Progress) -> RawSplit:
     # One thread: the work is mostly Pillow's Python, which holds the interpreter lock (two threads: no gain).
-    pixels = np.empty((len(images), 3, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
-    with progress.task(f"reading {path.name}", total=len(images), unit="images") as task:
-        for start in range(0, len(images), _CHUNK):
-            chunk = images.slice(start, _CHUNK).to_pylist()
-            decoded = [_decode_row(data, path=path, row=start + offset) for offset, data in enumerate(chunk)]
-            interleaved = np.frombuffer(b"".join(decoded), np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE, 3)
-            pixels[start : start + len(chunk)] = interleaved.transpose(0, 3, 1, 2)
-            task.advance(len(chunk))
-    return pixels
+    count = file.metadata.num_rows
+    pixels = np.empty((count, 3, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    labels = np.empty(count, np.int64)
+    begin = 0
+    batches = file.iter_batches(_CHUNK, columns=[_IMAGES, label_column], use_threads=False)
+    with progress.task(f"reading {path.name}", total=count, unit="images") as task:
+        for batch in batches:
+            end = begin + len(batch)
+            if end > count:
+                raise PlumblineError(f"it holds more than the {count:,} rows that it says")
+            labels[begin:end] = _labels(batch.column(label_column), first_row=begin)
+            _decode(batch.column("img"), into=pixels[begin:end], first_row=begin)
+            task.advance(len(batch))
+            begin = end
+    if begin != count:
+        raise PlumblineError(f"it holds {begin:,} of the {count:,} rows that it says")
+    return RawSplit(pixels, labels)
 
 
-def _decode_row(data: bytes | None, *, path: Path, row: int) -> bytes:
-    if data is None:
-        raise PlumblineError(f"{path}, row {row:,}: expected an image, got nothing; get the file anew")
-    try:
-        return decode_png(data)
-    except PlumblineError as error:
-        raise PlumblineError(f"{path}, row {row:,}: {error}; get the file anew") from error
+def _labels(column: pa.Array, *, first_row: int) -> NDArray[np.int64]:
+    if column.null_count:
+        raise _BadRowError(f"rows from {first_row:,}: expected a label in each, got nothing in some")
+    labels: NDArray[np.int64] = column.to_numpy(zero_copy_only=False).astype(np.int64, casting="safe")
+    return labels
+
+
+def _decode(images: pa.StructArray, *, into: NDArray[np.uint8], first_row: int) -> None:
+    packed = images.flatten()[0]
+    longest = pc.max(pc.binary_length(packed)).as_py()
+    if longest is not None and longest > MAX_PNG_BYTES:
+        raise _BadRowError(f"rows from {first_row:,}: expected small PNG images, got {longest:,} bytes")
+    for offset, data in enumerate(packed.to_pylist()):
+        row = first_row + offset
+        if data is None:
+            raise _BadRowError(f"row {row:,}: expected an image, got nothing")
+        try:
+            decoded = np.frombuffer(decode_png(data), np.uint8)
+        except PlumblineError as error:
+            raise _BadRowError(f"row {row:,}: {error}") from error
+        into[offset] = decoded.reshape(IMAGE_SIZE, IMAGE_SIZE, 3).transpose(2, 0, 1)
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return printable((str(error).splitlines() or [type(error).__name__])[0])

@@ -14,13 +14,13 @@ from plumbline.streams import stream_generator, stream_seed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from plumbline.data.images import ImageSet
+    from plumbline.data.images import Images
 
 
 class PictureSet(TorchDataset[tuple[Any, int]]):
     """A split as torch's data sets are: item `i` is (the transformed RGB picture, its label)."""
 
-    def __init__(self, split: ImageSet, *, transform: Callable[[Image.Image], Any]) -> None:
+    def __init__(self, split: Images, *, transform: Callable[[Image.Image], Any]) -> None:
         self._pixels = split.images.permute(0, 2, 3, 1).contiguous().numpy()
         self._labels: list[int] = split.labels.tolist()
         self._transform = transform

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from plumbline.data.content import channel_statistics
+from plumbline.data.content import channel_sums, statistics_of_sums
 
 if TYPE_CHECKING:
-    from plumbline.data.images import ImageSet
+    from plumbline.data.images import Images
+
+_CHUNK = 1000
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class SplitStatistics:
     constant: tuple[int, ...]
 
 
-def split_statistics(split: ImageSet, *, classes: int) -> SplitStatistics:
+def split_statistics(split: Images, *, classes: int) -> SplitStatistics:
     """Count a split whose labels are 0 to `classes` - 1.
 
     >>> from plumbline.data.images import ImageSet
@@ -38,13 +40,18 @@ def split_statistics(split: ImageSet, *, classes: int) -> SplitStatistics:
     >>> found.per_class, found.constant
     ((0, 0, 2), (0,))
     """
-    flat = split.images.flatten(2)
-    constant = torch.nonzero((flat == flat[:, :, :1]).all(dim=2).all(dim=1)).flatten()
-    colours = channel_statistics(split.images)
+    sums, pixels = torch.zeros(2, 3, dtype=torch.float64), 0
+    constant: list[bool] = []
+    for images in split.take_each([slice(start, start + _CHUNK) for start in range(0, len(split), _CHUNK)]):
+        flat = images.flatten(2)
+        constant += (flat == flat[:, :, :1]).all(dim=2).all(dim=1).tolist()
+        sums += channel_sums(images)
+        pixels += images.numel() // 3
+    colours = statistics_of_sums(sums[0].tolist(), squares=sums[1].tolist(), count=pixels)
     return SplitStatistics(
         count=len(split),
         per_class=tuple(torch.bincount(split.labels, minlength=classes).tolist()),
         mean=colours.mean,
         std=colours.std,
-        constant=tuple(constant.tolist()),
+        constant=tuple(index for index, is_constant in enumerate(constant) if is_constant),
     )

@@ -19,6 +19,7 @@ class Score:
         correct: number of images that are right.
         count: number of images.
         loss: mean cross-entropy in nats.
+        balanced_accuracy: mean over the classes that occur of the fraction of their images that are right.
 
     """
 
@@ -26,6 +27,7 @@ class Score:
     correct: int
     count: int
     loss: float
+    balanced_accuracy: float
 
 
 def score(predictions: Predictions) -> Score:
@@ -45,6 +47,8 @@ def score(predictions: Predictions) -> Score:
     >>> result = score(Predictions(logits, torch.tensor([0, 1, 0, 0])))
     >>> result.correct, result.count, result.accuracy, round(result.loss, 4)
     (3, 4, 0.75, 0.6269)
+    >>> round(result.balanced_accuracy, 4)
+    0.8333
 
     """
     logits, labels = predictions.logits, predictions.labels
@@ -62,4 +66,12 @@ def score(predictions: Predictions) -> Score:
     right = (logits.argmax(dim=1) == labels) & ~logits.isnan().any(dim=1)
     correct = int(right.sum())
     loss = float(functional.cross_entropy(logits.double(), labels))
-    return Score(accuracy=correct / count, correct=correct, count=count, loss=loss)
+    of_class = labels.bincount(minlength=classes)
+    recalls = labels[right].bincount(minlength=classes)[of_class > 0] / of_class[of_class > 0].double()
+    return Score(
+        accuracy=correct / count,
+        correct=correct,
+        count=count,
+        loss=loss,
+        balanced_accuracy=float(recalls.mean()),
+    )
