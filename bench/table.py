@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.comparisons import comparisons_text
 from bench.seeds import seeds_table
-from plumbline.cli.summary import interval, scores_on_test
+from plumbline.cli.summary import interval, scores_of
 from plumbline.progress import in_words
 from plumbline.records import PhaseName, Record, ScorePart, WeightsName, read_record
 
@@ -120,14 +120,14 @@ def _two_phases(record: Record) -> tuple[str, ...]:
         ("average", "raw"),
         ("average", "averaged"),
     )
-    found = (scores_on_test(record, phase=phase, weights=weights) for phase, weights in shown)
+    found = (scores_of(record, phase=phase, weights=weights, split="test") for phase, weights in shown)
     scores = ("; ".join(map(_score, parts)) or "not measured" for parts in found)
     return (*scores, in_words(record.timing.total_seconds or 0.0))
 
 
 def _one_phase(record: Record) -> tuple[str, ...]:
-    raw = scores_on_test(record, phase="fit", weights="raw")
-    averaged = scores_on_test(record, phase="fit", weights="averaged")
+    raw = scores_of(record, phase="fit", weights="raw", split="test")
+    averaged = scores_of(record, phase="fit", weights="averaged", split="test")
     several = [f"{part.weights}, {_score(part)}" for part in averaged or raw if part.views > 1]
     return (
         *("".join(_score(part) for part in parts if part.views == 1) or "-" for parts in (raw, averaged)),

@@ -89,3 +89,23 @@ def test_a_score_is_found_by_its_views() -> None:
     assert several is not None
     assert (plain.views, several.views) == (1, 6)
     assert find_score(record, phase="fit", weights="averaged", split="test", views=2) is None
+
+
+def test_a_run_without_test_scores_is_shown_by_its_validation() -> None:
+    """The interval and the loss are then those of the validation images, and the footer says why."""
+    scores = tuple(score for score in TWO_PHASES.scores if score.split == "validation")
+    record = TWO_PHASES.model_copy(update={"scores": scores, "leaves_test_alone": True})
+    shown = _shown(record)
+    assert "validation loss" in shown
+    assert "test" not in shown
+    assert len(_rows(record)) == len(scores)
+    assert "the test images were left alone" in summary_footer(record, folder=RunFolder(Path("run")))
+
+
+def test_unequal_classes_bring_balanced_accuracy() -> None:
+    """It stands beside accuracy where the two differ, and nowhere else."""
+    assert "balanced" not in _shown(TWO_PHASES)
+    unequal = tuple(score.model_copy(update={"balanced_accuracy": 0.4321}) for score in TWO_PHASES.scores)
+    shown = _shown(TWO_PHASES.model_copy(update={"scores": unequal}))
+    assert "test, balanced" in shown
+    assert "43.21%" in shown

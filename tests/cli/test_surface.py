@@ -23,14 +23,23 @@ if TYPE_CHECKING:
 SURFACE = {
     "": ["--debug"],
     "fit": [
-        *("RECIPE", "--average-epochs", "--data", "--device", "--devices", "--epochs", "--out"),
-        *("--precision", "--resume", "--seed", "--set"),
+        *("RECIPE", "--average-epochs", "--data", "--device", "--devices", "--epochs", "--image-size"),
+        *("--model", "--no-test", "--nodes", "--on-bad-image", "--out", "--precision", "--pretrained"),
+        *("--resume", "--seed", "--set"),
     ],
     "test": ["RUN", "--data", "--device", "--weights"],
     "report": ["RUN_OR_COMPARE", "--csv", "--json"],
     "compare": [
         *("ARMS", "--data", "--device", "--latex", "--markdown", "--out", "--ray", "--seeds", "--set"),
         *("--split", "--views", "--weights", "--workers"),
+    ],
+    "predict": [
+        *("RUN", "PATHS", "--batch-size", "--device", "--format", "--reject", "--top", "--weights"),
+    ],
+    "export": ["RUN", "--data", "--format", "--out", "--quantize", "--weights"],
+    "serve": ["RUN", "--data", "--host", "--port", "--rate", "--weights"],
+    "tune": [
+        *("RECIPE", "--data", "--device", "--epochs", "--out", "--seed", "--set", "--trials", "--workers"),
     ],
     "recipes": ["NAME"],
     "models": ["NAME", "--classes"],

@@ -10,7 +10,16 @@ import pytest
 from pydantic import ValidationError
 
 from plumbline.errors import PlumblineError
-from plumbline.recipes import NAMED, Recipe, apply_settings, claim, load_recipe, parse_recipe, title
+from plumbline.recipes import (
+    NAMED,
+    Recipe,
+    apply_settings,
+    at_image_size,
+    claim,
+    load_recipe,
+    parse_recipe,
+    title,
+)
 from plumbline.recipes.load import MAX_BYTES
 
 
@@ -43,6 +52,16 @@ def test_a_changed_recipe_loses_its_name_and_says_what_changed() -> None:
     changed = apply_settings(NAMED["resnet18"](), {"epochs": 10, "averaging.epochs": 2})
     assert changed.name is None
     assert title(changed) == "resnet18 with epochs=10, averaging.epochs=2"
+
+
+def test_a_recipe_that_is_changed_back_has_its_name_again() -> None:
+    """Nothing is called changed that asks for exactly what a named recipe asks for."""
+    recipe = NAMED["swa-quick"]()
+    larger = at_image_size(recipe, 32)
+    assert larger.name is None
+    assert larger.resolution.train == (32,)
+    assert larger.augmentation.crop_padding == 3
+    assert at_image_size(larger, 20) == recipe
 
 
 def test_a_setting_to_the_same_value_changes_nothing() -> None:

@@ -133,3 +133,30 @@ def test_the_default_is_the_users_data_folder(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(sys, "platform", "darwin")
     assert ledger_path() == tmp_path / "Library" / "Application Support" / "plumbline" / "ledger.sqlite"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON looks BEGIN DELETE FROM looks; END",
+        "CREATE TABLE other (a)",
+        "CREATE INDEX i ON looks (abs(views))",
+        (
+            "DROP TABLE looks; CREATE VIEW looks AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 "
+            "FROM n) SELECT i AS fingerprint FROM n"
+        ),
+        "DROP TABLE looks; CREATE TABLE looks (fingerprint TEXT, views AS (abs(fingerprint)))",
+    ],
+)
+def test_a_ledger_with_a_schema_of_another_is_not_used(ledger: Path, hostile: str) -> None:
+    """A trigger, a view without end or a computed column is not run: the file is refused, and kept."""
+    assert look() is None
+    with closing(sqlite3.connect(ledger)) as opened:
+        opened.executescript(hostile)
+    before = ledger.read_bytes()
+    trouble = look()
+    assert trouble is not None
+    assert "it holds another thing than the table of looks" in trouble
+    with pytest.raises(PlumblineError, match="Move the file away to begin a new one"):
+        looks_at("f" * 64)
+    assert ledger.read_bytes() == before

@@ -181,3 +181,34 @@ def test_a_record_says_which_schema_it_has() -> None:
 def test_checkpoints_lie_in_a_folder_of_their_own() -> None:
     """The four checkpoints have fixed places."""
     assert RunFolder(Path("run")).checkpoint("averaged") == Path("run/checkpoints/averaged.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"schema_version": ' + "9" * 5000 + "}", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"schema_version": 1e999}', "schema version inf"),
+        ('{"schema_version": "\\u001b[31m"}', r"schema version \\x1b\[31m"),
+        (b"\xff\xfe{}", "not JSON"),
+    ],
+    ids=["digits", "deep", "infinite", "escape", "no text"],
+)
+def test_a_hostile_record_is_refused(tmp_path: Path, text: str | bytes, words: str) -> None:
+    """Numbers without end, nesting without end and bytes that are no text are refused by our own error."""
+    path = tmp_path / "record.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(PlumblineError, match=words):
+        read_record(path)
+
+
+def test_a_record_cannot_speak_to_a_terminal(tmp_path: Path) -> None:
+    """Control characters in a record's texts, which would be printed, are refused; so are 60 MB."""
+    folder = create_run_folder(tmp_path / "run")
+    write_record(make_record().model_copy(update={"title": "\x1b]0;owned\x07"}), folder=folder)
+    with pytest.raises(PlumblineError, match="control characters"):
+        read_record(folder.path)
+    with folder.record.open("r+b") as file:
+        file.truncate(60_000_000)
+    with pytest.raises(PlumblineError, match="larger than"):
+        read_record(folder.path)

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from plumbline.errors import PlumblineError
-from plumbline.records import Counts, RunFolder
+from plumbline.records import ArithmeticPart, Counts, RunFolder
+from plumbline.records.image_names import write_image_names
 from plumbline.records.predictions import predictions_path, write_predictions
 from plumbline.report import write_run_report
 from plumbline.report.facts import run_facts
+from plumbline.report.numbers import csv_of
 from plumbline.report.run_report import run_page
 from report.page_check import Page, check_page
 from report.sample import IMAGES, sample_predictions, sample_record, sample_run
@@ -149,3 +151,36 @@ def test_the_looks_and_near_duplicates_are_told(tmp_path: Path) -> None:
     assert "had been looked at 12 times" in page.words
     assert f"3 of the {scores[-1].count:,} test images have a near-duplicate" in page.words
     assert "without them the quoted score is" in page.words
+
+
+def test_utilisation_is_arithmetic_over_what_the_device_could_have_done(tmp_path: Path) -> None:
+    """A run whose training took twice as long as its arithmetic at the matrix rate used half of it."""
+    timing = sample_record().timing
+    seconds = (timing.training_seconds or 0) + (timing.averaging_seconds or 0)
+    half = ArithmeticPart(training_flop=seconds / 2 * 1e12, matrix_flop_per_second=1e12)
+    folder = sample_run(tmp_path / "run", arithmetic=half)
+    assert run_facts(folder).utilisation == pytest.approx(0.5)
+    assert "50.0%" in page_of(folder).words
+    older = sample_run(tmp_path / "older")
+    assert run_facts(older).utilisation is None
+    assert ("Utilisation", "not recorded") in run_facts(older).speed
+
+
+def test_mistakes_among_ones_own_pictures_are_told_by_their_files(tmp_path: Path) -> None:
+    """A picture that is a file is named by it, on the page and in the table."""
+    folder = sample_run(tmp_path / "run")
+    mistake = run_facts(folder).details.mistakes[0]  # type: ignore[union-attr]
+    assert mistake.path == ""
+    write_image_names(folder, {"test": [f"cat/{n}.jpg" for n in range(mistake.index + 1)]})
+    assert f"cat/{mistake.index}.jpg" in page_of(folder).words
+    assert f",cat/{mistake.index}.jpg\n" in csv_of(folder.path)
+
+
+def test_a_run_that_left_the_test_images_alone_says_so(tmp_path: Path) -> None:
+    """Its page is no page of an unfinished run."""
+    scores = tuple(score for score in sample_record().scores if score.split == "validation")
+    folder = sample_run(tmp_path / "run", scores=scores, leaves_test_alone=True)
+    predictions_path(folder, split="test").unlink()
+    words = page_of(folder).words
+    assert "asked to leave the test images alone (--no-test)" in words
+    assert "not finished" not in words

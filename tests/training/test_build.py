@@ -20,6 +20,7 @@ CHANGES: dict[str, Any] = {
     "model.name": "shufflenet_v2_x1_0",
     "model.pretrained": True,
     "validation_fraction": 0.2,
+    "class_weighting": "balanced",
     "augmentation.crop_padding": 2,
     "augmentation.flip": False,
     "resolution.train": [24],
@@ -102,6 +103,7 @@ def built(recipe: Recipe, dataset: Dataset) -> list[Any]:
             made.steps_per_epoch,
             sum(parameter.numel() for parameter in classifier.parameters()),
             classifier.label_smoothing,
+            None if classifier.class_weights is None else classifier.class_weights.tolist(),
             [{key: value for key, value in group.items() if key != "params"} for group in groups],
             getattr(optimization.optimizer, "newton_schulz_steps", None),
             rates,
@@ -187,6 +189,24 @@ def test_validation_can_be_left_out(base: Recipe, digits: Dataset) -> None:
     )
     assert len(data.splits.train) == len(digits.train)
     assert data.val_dataloader() == []
+
+
+def test_class_weights_make_every_class_count_the_same(base: Recipe, digits: Dataset) -> None:
+    """Weight times images is one number for all classes, and the mean weight of an image is 1."""
+    made = build_phase(
+        apply_settings(base, {"class_weighting": "balanced"}),
+        phase="fit",
+        dataset=digits,
+        seed=7,
+        compute=choose_compute("cpu"),
+    )
+    weights = made.classifier.class_weights
+    assert weights is not None
+    labels = digits.train.labels[made.data.splits.train]
+    totals = weights * torch.bincount(labels)
+    assert torch.allclose(totals, totals[:1].expand(10))
+    assert weights[labels].mean().item() == pytest.approx(1)
+    assert not any("class_weights" in name for name in made.classifier.state_dict())
 
 
 def test_a_batch_larger_than_the_data_is_refused(base: Recipe, digits: Dataset) -> None:

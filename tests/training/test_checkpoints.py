@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 
 from plumbline.errors import PlumblineError
 from plumbline.tensor_files import read_checkpoint, write_checkpoint
-from plumbline.training.checkpoints import DurableCheckpointIO
+from plumbline.training.checkpoints import DurableCheckpointIO, newest_checkpoint, not_finite, set_aside
 
 
 def content(value: float = 1.0) -> dict[str, Any]:
@@ -30,15 +32,82 @@ def test_a_checkpoint_reads_back(tmp_path: Path) -> None:
 
 
 def test_one_flipped_byte_is_seen(tmp_path: Path) -> None:
-    """`torch.load` would load wrong weights; the check sum tells."""
+    """`torch.load` would load wrong weights; the sha256 tells, and in a file without one the check sum."""
+    path = tmp_path / "last.ckpt"
+    for is_sealed, told in ((True, "its sha256"), (False, "the check sum of")):
+        if is_sealed:
+            write_checkpoint(content(), path=path)
+        else:
+            torch.save(content(), path)
+        raw = bytearray(path.read_bytes())
+        at = raw.find(torch.ones(4).numpy().tobytes()) + 8
+        raw[at] ^= 0x40
+        path.write_bytes(raw)
+        assert not torch.equal(torch.load(path)["state_dict"]["w"], torch.ones(1000))
+        with pytest.raises(PlumblineError, match=told):
+            read_checkpoint(path)
+
+
+def test_no_flipped_bit_passes(tmp_path: Path) -> None:
+    """Wherever it is, in the last bytes with the sha256 above all, the file is refused."""
     path = tmp_path / "last.ckpt"
     write_checkpoint(content(), path=path)
-    raw = bytearray(path.read_bytes())
-    at = raw.find(torch.ones(4).numpy().tobytes()) + 8
-    raw[at] ^= 0x40
-    path.write_bytes(raw)
-    with pytest.raises(PlumblineError, match="check sum"):
-        read_checkpoint(path)
+    whole = path.read_bytes()
+    places = {*range(0, len(whole), 97), *range(len(whole) - 110, len(whole))}
+    for place in places:
+        raw = bytearray(whole)
+        raw[place] ^= 1 << place % 8
+        path.write_bytes(raw)
+        with pytest.raises(PlumblineError, match="damaged"):
+            read_checkpoint(path)
+
+
+def test_the_sha256_stands_in_no_reader_s_way(tmp_path: Path) -> None:
+    """Plain torch.load, mapped or not, Lightning and unzip read the file; and we read one without."""
+    path = tmp_path / "last.ckpt"
+    write_checkpoint(content(), path=path)
+    with path.open("rb") as file:
+        loaded = [torch.load(path), torch.load(path, mmap=True), torch.load(file)]
+    for read in (*loaded, TorchCheckpointIO().load_checkpoint(path)):
+        assert torch.equal(read["state_dict"]["w"], torch.ones(1000))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.comment.startswith(b"plumbline-sha256:")
+        assert archive.testzip() is None
+    torch.save(content(), path)
+    assert read_checkpoint(path)["step"] == 3
+
+
+def test_a_damaged_file_never_takes_the_place_of_the_whole_one(tmp_path: Path) -> None:
+    """`last` is damaged and `previous` gone on from: with the plug pulled in the next save, one is whole."""
+    last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
+    writer = DurableCheckpointIO()
+    for value in (1.0, 2.0):
+        writer.save_checkpoint(content(value), last)
+    last.write_bytes(last.read_bytes()[:1000])
+    found = newest_checkpoint((last, previous))
+    assert found is not None
+    assert (found.path, list(found.damaged)) == (previous, [last])
+    set_aside(found.damaged)
+
+    def pull(point: str, path: Path) -> None:  # noqa: ARG001
+        if point == "before rename":
+            raise OSError(5, "Input/output error")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("plumbline.durable.reached", pull)
+        with pytest.raises(PlumblineError, match="cannot be written"):
+            writer.save_checkpoint(content(3.0), last)
+    kept = newest_checkpoint((last, previous))
+    assert kept is not None
+    assert torch.equal(kept.content["state_dict"]["w"], torch.ones(1000))
+    assert (tmp_path / "last.damaged").is_file()
+
+
+def test_what_is_not_finite_is_named() -> None:
+    """Infinite values too; whole numbers and empty sets of weights have none."""
+    weights = {"a": torch.tensor([1.0, float("-inf")]), "b": torch.ones(2), "c": torch.tensor(3)}
+    assert not_finite(weights) == ["a"]
+    assert not_finite({}) == []
 
 
 @pytest.mark.parametrize("keep", [0, 10, 1000])

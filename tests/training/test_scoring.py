@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from plumbline.data import Dataset, ImageSet
+from plumbline.data import Dataset
+from plumbline.data.images import Images
 from plumbline.recipes import NAMED, Recipe, apply_settings
 from plumbline.records import RunFolder, SplitName, create_run_folder, read_record
+from plumbline.records.image_names import read_image_names
+from plumbline.records.ledger import looks_at
 from plumbline.records.predictions import read_predictions
 from plumbline.training.run import Run
 from training.runs import ask
@@ -55,7 +59,7 @@ def test_the_predictions_kept_are_those_of_the_averaged_weights(
 
 def test_each_prediction_can_be_found_in_the_data(finished: RunFolder, few_digits: Dataset) -> None:
     """Index and label belong together in the data set, and a kept picture is the image of its index."""
-    splits: dict[SplitName, ImageSet] = {"validation": few_digits.train, "test": few_digits.test}
+    splits: dict[SplitName, Images] = {"validation": few_digits.train, "test": few_digits.test}
     for split, images in splits.items():
         said = read_predictions(finished, split=split)
         assert said is not None
@@ -76,3 +80,30 @@ def test_without_validation_images_there_are_none_of_them(
     said = read_predictions(folder, split="test")
     assert said is not None
     assert len(said.labels) == len(few_digits.test)
+
+
+def test_a_run_can_leave_the_test_images_alone(few_digits: Dataset, recipe: Recipe, tmp_path: Path) -> None:
+    """Tuning needs that: no score, no prediction, no look counted, after a resume either."""
+    looks = looks_at(few_digits.fingerprint)
+    request = replace(ask(recipe, few_digits), leaves_test_alone=True)
+    folder = create_run_folder(tmp_path / "run")
+    record = Run.start(request, folder=folder).execute()
+    again = Run.resume(ask(recipe, few_digits), record=record, folder=folder).execute()
+    for said in (record, again):
+        assert {score.split for score in said.scores} == {"validation"}
+    assert read_predictions(folder, split="test") is None
+    assert read_predictions(folder, split="validation") is not None
+    assert looks_at(few_digits.fingerprint) == looks
+
+
+def test_pictures_of_ones_own_keep_their_names(few_digits: Dataset, recipe: Recipe, tmp_path: Path) -> None:
+    """The run folder says which file each image was."""
+    names = {
+        split: tuple(f"{split}/{n}.png" for n in range(len(getattr(few_digits, split))))
+        for split in ("train", "test")
+    }
+    dataset = replace(few_digits, train_names=names["train"], test_names=names["test"])
+    folder = create_run_folder(tmp_path / "run")
+    Run.start(ask(recipe, dataset), folder=folder)
+    assert read_image_names(folder, split="test") == dict(enumerate(names["test"]))
+    assert read_image_names(folder, split="train") == dict(enumerate(names["train"]))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from plumbline.cli.processes import handed_down_folder, settle_processes
 from plumbline.errors import PlumblineError
 from plumbline.recipes import Recipe, apply_settings, difference, load_recipe
 from plumbline.records import Record, read_record
 
-# Lightning starts the other processes of a run with the same command; they must find the same folder.
-_FOLDER_VARIABLE = "PLUMBLINE_RUN_FOLDER"
 # What a run may have written before its record: seen where it is killed in its first second.
 _BEFORE_THE_RECORD = {"checkpoints", "log.txt"}
 
@@ -24,9 +22,13 @@ class FitArguments:
     recipe: str | None
     changes: dict[str, object]
     data: str | None
+    image_size: int | None
+    skips_bad_images: bool
+    leaves_test_alone: bool
     seed: int | None
     device: str
-    devices: int
+    devices: int | None
+    nodes: int | None
     out: Path | None
     resume: bool
 
@@ -35,7 +37,8 @@ def record_to_resume(arguments: FitArguments) -> Record | None:
     """Give the record of the run to go on with, or None where a new run is to be made.
 
     Raises PlumblineError, before anything slow is done, where the recipe is unknown or not valid, where it or
-    the seed are not those of the run to go on with, and where there is no room for a new run.
+    the seed or the number of processes are not those of the run to go on with, and where there is no room for
+    a new run.
     """
     if arguments.resume and arguments.out is None:
         raise PlumblineError("--resume needs the run folder: --out DIR --resume.")
@@ -44,27 +47,17 @@ def record_to_resume(arguments: FitArguments) -> Record | None:
     before = _find_record(arguments.out) if arguments.resume and arguments.out is not None else None
     if before is None:
         changed_recipe(arguments.recipe or "resnet18", arguments=arguments)
-        if arguments.out is not None and handed_down_folder() is None:
+        if arguments.out is not None and handed_down_folder(arguments.out) is None:
             _check_room(arguments.out, resume=arguments.resume)
     else:
         _check_same(arguments, before=before)
+    settle_processes(arguments.out, devices=arguments.devices, nodes=arguments.nodes, before=before)
     return before
 
 
 def changed_recipe(name: str, *, arguments: FitArguments) -> Recipe:
     """Give the recipe with what --set, --epochs and the like change."""
     return apply_settings(load_recipe(name), arguments.changes)
-
-
-def hand_down_folder(path: Path) -> None:
-    """Let the other processes of this run find its folder."""
-    os.environ[_FOLDER_VARIABLE] = str(path.resolve())
-
-
-def handed_down_folder() -> Path | None:
-    """Give the folder of the run that this process was started for, or None in the first process."""
-    given = os.environ.get(_FOLDER_VARIABLE)
-    return Path(given) if given and os.environ.get("LOCAL_RANK", "0") != "0" else None
 
 
 def _find_record(out: Path) -> Record | None:

@@ -30,8 +30,8 @@ def shown_pair(pair: DuplicatePair, *, dataset: Dataset) -> SheetPair:
     test = dataset.classes[int(dataset.test.labels[pair.first])]
     train = dataset.classes[int(dataset.train.labels[pair.second])]
     return SheetPair(
-        left=dataset.test.images[pair.first],
-        right=dataset.train.images[pair.second],
+        left=dataset.test.take(slice(pair.first, pair.first + 1))[0],
+        right=dataset.train.take(slice(pair.second, pair.second + 1))[0],
         left_lines=(f"test {pair.first}", test),
         right_lines=(f"train {pair.second}", train),
         note=f"{pair.kind} {pair.similarity:.2f}{', mirrored' if pair.mirrored else ''}",

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
+from plumbline.errors import harmless
 from plumbline.progress import Progress, Task, in_words
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ class BarProgress:
             bars.start()
             self._bars = bars
         task = bars.add_task(
-            title, total=total, completed=done, note="", amount=_amount(done, total=total, unit=unit)
+            harmless(title),
+            total=total,
+            completed=done,
+            note="",
+            amount=_amount(done, total=total, unit=unit),
         )
         try:
             yield _Bar(bars, task, unit=unit)
@@ -68,7 +73,7 @@ class BarProgress:
 
     def say(self, text: str) -> None:
         """Print lines above the bars; those set in are commands to copy, and are not broken at words."""
-        for line in text.splitlines():
+        for line in harmless(text).splitlines():
             self.console.print(line, markup=False, soft_wrap=line.startswith("  "))
 
     def _new_bars(self) -> RichBars:
@@ -113,7 +118,7 @@ class LineProgress:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        print(harmless(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 class _Lines:
@@ -174,7 +179,7 @@ class LoggedProgress:
         self._progress.say(text)
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
         with self._file.open("a", encoding="utf-8") as file:
-            file.write("".join(f"{stamp}  {line}\n" for line in text.splitlines()))
+            file.write("".join(f"{stamp}  {line}\n" for line in harmless(text).splitlines()))
 
 
 def _amount(done: int, *, total: int | None, unit: str) -> str:

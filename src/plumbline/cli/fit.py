@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,26 +13,48 @@ if TYPE_CHECKING:
     from plumbline.records import Record
 
 
+class OnBadImage(StrEnum):
+    """What a picture that cannot be read means: the end, or one picture less."""
+
+    ERROR = "error"
+    SKIP = "skip"
+
+
 def fit(
     recipe: Annotated[
         str | None, typer.Argument(help="A recipe's name, or a recipe.json.", metavar="RECIPE")
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="cifar10, cifar100, digits, or the path of a folder that holds one.")
+        str | None,
+        typer.Option(help="cifar10, cifar100, digits, or the path of a folder, table or zip of pictures."),
     ] = None,
+    model: Annotated[str | None, typer.Option(help="Another network: a name of `plumbline models`.")] = None,
+    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from ImageNet weights.")] = False,  # noqa: FBT002
+    image_size: Annotated[
+        int | None, typer.Option(min=8, max=1024, help="Side in pixels. Default: chosen from the pictures.")
+    ] = None,
+    on_bad_image: Annotated[
+        OnBadImage, typer.Option(help="What to do with a picture that cannot be read.")
+    ] = OnBadImage.ERROR,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the first phase.")] = None,
     average_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of weight averaging; none: --set averaging=none.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Root of all randomness. Default 7.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Devices (processes, on a CPU) to train on.")] = 1,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Devices (processes, on a CPU) of each machine. Default 1.")
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Machines; torchrun or srun starts the processes on them.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a field: path.to.field=value. Repeatable.", metavar="PATH=VALUE"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder. Default: a new one under runs/.")] = None,
+    no_test: Annotated[bool, typer.Option("--no-test", help="Score no test image.")] = False,  # noqa: FBT002
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,  # noqa: FBT002
 ) -> None:
     """Train, test, average the weights, test again; everything is written to a run folder.
@@ -39,33 +62,52 @@ def fit(
     Without arguments it takes CIFAR-10 and a recipe that suits this machine, and says which and why.
     """
     from plumbline.cli.asked import FitArguments, record_to_resume
+    from plumbline.training.launched import is_first_process
 
     changes: dict[str, object] = dict(split_setting(text) for text in settings or [])
-    flags = {"epochs": epochs, "averaging.epochs": average_epochs, "precision": precision}
+    flags = {
+        "model.name": model,
+        "model.pretrained": pretrained or None,
+        "epochs": epochs,
+        "averaging.epochs": average_epochs,
+        "precision": precision,
+    }
     changes |= {path: value for path, value in flags.items() if value is not None}
     arguments = FitArguments(
         recipe=recipe,
         changes=changes,
         data=data,
+        image_size=image_size,
+        skips_bad_images=on_bad_image is OnBadImage.SKIP,
+        leaves_test_alone=no_test,
         seed=seed,
         device=device,
         devices=devices,
+        nodes=nodes,
         out=out,
         resume=resume,
     )
     before = record_to_resume(arguments)
     if before is not None and out is not None and before.status == "finished":
-        _show_finished(before, out=out)
+        if is_first_process():
+            _show_finished(before, out=out)
     else:
         _run(arguments, before=before)
 
 
 def _show_finished(record: Record, *, out: Path) -> None:
     from plumbline.cli.summary import print_summary
+    from plumbline.durable import held, remove_unfinished
     from plumbline.records import RunFolder
+    from plumbline.report import write_run_report
 
     typer.echo(f"The run in {out} is finished; there is nothing to resume.", err=True)
-    print_summary(record, folder=RunFolder(out))
+    folder = RunFolder(out)
+    if not folder.report.is_file():  # it was killed after its last score
+        with held(out):
+            remove_unfinished(out)
+            write_run_report(folder)
+    print_summary(record, folder=folder)
 
 
 def _run(arguments: FitArguments, *, before: Record | None) -> None:

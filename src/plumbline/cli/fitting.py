@@ -6,28 +6,33 @@ import logging
 import shlex
 import sys
 import warnings
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from plumbline.cli.asked import FitArguments, changed_recipe, hand_down_folder, handed_down_folder
+from plumbline.cli.asked import FitArguments
 from plumbline.cli.console import LoggedProgress, log_warnings, make_progress
-from plumbline.cli.datasets import load_named_or_path
-from plumbline.cli.expectation import expectation
+from plumbline.cli.datasets import load_named_or_path, load_of_run
+from plumbline.cli.expectation import arithmetic_of, expectation
+from plumbline.cli.processes import hand_down_folder, handed_down_folder, settle_processes
 from plumbline.cli.summary import beside_python, print_summary
 from plumbline.data import Dataset
 from plumbline.data.load import DataUnavailable, load_dataset
 from plumbline.errors import PlumblineError, StopRequested
 from plumbline.progress import SILENT, Progress
-from plumbline.recipes import Recipe, title
-from plumbline.records import Record, RunFolder, create_run_folder, where_it_was
+from plumbline.recipes import Recipe, apply_settings, at_image_size, load_recipe, suited_to, title
+from plumbline.records import Record, RunFolder, create_run_folder
 from plumbline.report import write_run_report
 from plumbline.training.build import build_phase
 from plumbline.training.device import Compute, choose_compute
+from plumbline.training.launched import is_first_process
 from plumbline.training.memory import check_memory, free_memory, memory_need
-from plumbline.training.request import Request, is_first_process
+from plumbline.training.request import Request
 from plumbline.training.run import Run
 
 DEFAULT_SEED = 7
+# Arithmetic grows with the square of the side. On a CPU large photographs are brought to this many pixels.
+LARGEST_SIDE_ON_CPU = 96
 # Below this many training images a batch of the speed recipes is too large a part of an epoch.
 ENOUGH_FOR_SPEED = 20_000
 
@@ -38,9 +43,10 @@ def run_fit(arguments: FitArguments, *, before: Record | None) -> None:
     _quieten()
     request = _request(arguments, before=before, progress=progress)
     if before is None and is_first_process():
-        training_images = _check_possible(request)
+        arithmetic = arithmetic_of(request, training_images=_check_possible(request))
+        request = replace(request, arithmetic=arithmetic)
         if request.compute.device.type == "cpu":
-            progress.say(expectation(request, training_images=training_images))
+            progress.say(expectation(arithmetic, compute=request.compute))
     folder = _folder(arguments, request=request, before=before)
     run_progress = LoggedProgress(progress, file=folder.log) if is_first_process() else SILENT
     if is_first_process():
@@ -76,17 +82,22 @@ def _execute(run: Run, *, arguments: FitArguments, progress: Progress) -> None:
 
 
 def _request(arguments: FitArguments, *, before: Record | None, progress: Progress) -> Request:
-    compute = choose_compute(arguments.device, devices=arguments.devices)
-    dataset = _dataset(arguments, before=before, progress=progress)
+    several = settle_processes(arguments.out, devices=arguments.devices, nodes=arguments.nodes, before=before)
+    compute = choose_compute(arguments.device, devices=several.devices, nodes=several.nodes)
+    dataset = _dataset(arguments, before=before, on_cpu=compute.device.type == "cpu", progress=progress)
     progress.say(
         f"Data {dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images "
         f"from {dataset.source}."
     )
+    for note in dataset.notes:
+        progress.say(f"{note[:1].upper()}{note[1:]}.")
     if before is None:
         recipe, why = _new_recipe(arguments, compute=compute, dataset=dataset)
     else:
         recipe, why = before.recipe, "as the run that is resumed"
-    compute = choose_compute(arguments.device, devices=arguments.devices, precision=recipe.precision)
+    compute = choose_compute(
+        arguments.device, devices=several.devices, nodes=several.nodes, precision=recipe.precision
+    )
     progress.say(f"Recipe {title(recipe)}: {why}. Device: {compute.name}, {compute.precision}.")
     seed = arguments.seed if before is None else before.seed
     return Request(
@@ -95,26 +106,43 @@ def _request(arguments: FitArguments, *, before: Record | None, progress: Progre
         seed=DEFAULT_SEED if seed is None else seed,
         compute=compute,
         command=shlex.join(["plumbline", *sys.argv[1:]]),
+        leaves_test_alone=arguments.leaves_test_alone,
     )
 
 
 def _new_recipe(arguments: FitArguments, *, compute: Compute, dataset: Dataset) -> tuple[Recipe, str]:
+    own_pictures = bool(dataset.train_names)
     if arguments.recipe is not None:
         name, why = arguments.recipe, "as asked"
+    elif own_pictures:
+        name, why = "pictures", "no recipe was named, and this one suits so many pictures of one's own"
     elif compute.device.type == "cuda":
         name, why = "resnet18", "the full recipe, since there is a GPU"
     elif len(dataset.train) >= ENOUGH_FOR_SPEED:
         name, why = "speed94", "no recipe was named, and this one needs the least arithmetic for its accuracy"
     else:
         name, why = "resnet18-quick", "no recipe was named, and this one suits few images without a GPU"
-    return changed_recipe(name, arguments=arguments), why
+    recipe = load_recipe(name)
+    if own_pictures and recipe.name == "pictures":
+        held_out = 0 if dataset.held_out is None else len(dataset.held_out)
+        recipe = suited_to(recipe, images=len(dataset.train) - held_out)
+    size = arguments.image_size or (dataset.train.image_size if own_pictures else None)
+    if size is not None:
+        recipe = at_image_size(recipe, size)
+    return apply_settings(recipe, arguments.changes), why
 
 
-def _dataset(arguments: FitArguments, *, before: Record | None, progress: Progress) -> Dataset:
-    if arguments.data is not None:
-        dataset = load_named_or_path(arguments.data, progress=progress)
-    elif before is not None:
-        dataset = load_named_or_path(where_it_was(before.dataset), progress=progress)
+def _dataset(arguments: FitArguments, *, before: Record | None, on_cpu: bool, progress: Progress) -> Dataset:
+    if before is not None:
+        dataset = load_of_run(before, data=arguments.data, progress=progress)
+    elif arguments.data is not None:
+        dataset = load_named_or_path(
+            arguments.data,
+            progress=progress,
+            image_size=arguments.image_size,
+            on_bad_image="skip" if arguments.skips_bad_images else "error",
+            largest_side=LARGEST_SIDE_ON_CPU if on_cpu else None,
+        )
     else:
         dataset = _cifar10_or_digits(progress)
     if before is not None and dataset.fingerprint != before.dataset.fingerprint:
@@ -151,7 +179,7 @@ def _check_possible(request: Request) -> int:
 
 
 def _folder(arguments: FitArguments, *, request: Request, before: Record | None) -> RunFolder:
-    handed_down = handed_down_folder()
+    handed_down = handed_down_folder(arguments.out)
     if handed_down is not None:
         return RunFolder(handed_down)
     if arguments.resume and arguments.out is not None and (before is not None or arguments.out.exists()):

@@ -6,15 +6,29 @@ Exit codes: 0 done; 1 an error in plumbline itself; 2 something the user can men
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from plumbline.cli import bench, compare, data, fit, models, recipes, report, test
+from plumbline.cli import (
+    bench,
+    compare,
+    data,
+    export,
+    fit,
+    models,
+    predict,
+    recipes,
+    report,
+    serve,
+    test,
+    tune,
+)
 from plumbline.engine import explain_import_error
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, harmless, printable
 
 OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -30,7 +44,11 @@ app = typer.Typer(
 app.command("fit")(fit.fit)
 app.command("test")(test.test)
 app.command("compare")(compare.compare)
+app.command("tune")(tune.tune)
+app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("report")(report.report)
+app.command("serve")(serve.serve)
 app.command("recipes")(recipes.recipes)
 app.command("models")(models.models)
 app.add_typer(data.app, name="data")
@@ -50,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
+        _check_words(given)
         code = app([word for word in given if word != "--debug"], standalone_mode=False)
     except Exception as error:
         if debug:
@@ -81,7 +100,7 @@ def _tell(error: Exception) -> int:
     if isinstance(exit_code, int):
         getattr(error, "show", bool)()
         return exit_code
-    known = error if isinstance(error, PlumblineError) else explain_import_error(error)
+    known = error if isinstance(error, PlumblineError) else explain_import_error(error) or _long_name(error)
     if known is not None:
         text = str(known)
         _say(f"Error: {text}" if text.endswith((".", "?", "!")) else f"Error: {text}.")
@@ -93,5 +112,20 @@ def _tell(error: Exception) -> int:
     return BUG
 
 
+def _long_name(error: Exception) -> PlumblineError | None:
+    if not isinstance(error, OSError) or error.errno != errno.ENAMETOOLONG:
+        return None
+    return PlumblineError(f"{printable(str(error.filename))}: {error.strerror}. Give a shorter name.")
+
+
+def _check_words(given: Sequence[str]) -> None:
+    """Raise PlumblineError for a word that a terminal would take for a command, or that is no Unicode."""
+    for word in given:
+        if harmless(word) != word:
+            raise PlumblineError(
+                f"'{printable(word)}' has a control character, or is not UTF-8. Type it anew, or rename it."
+            )
+
+
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(harmless(text), err=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from plumbline.analysis import wilson_interval
 from plumbline.analysis.clean import without_duplicates
+from plumbline.analysis.imbalance import is_unequal
 from plumbline.progress import in_words
 from plumbline.records import (
     PhaseName,
@@ -19,12 +20,13 @@ from plumbline.records import (
     ScorePart,
     SplitName,
     WeightsName,
-    where_it_was,
+    data_options,
 )
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+_SPLITS: tuple[SplitName, ...] = ("validation", "test")
 _ROWS: tuple[tuple[str, PhaseName, WeightsName], ...] = (
     ("after phase one", "fit", "raw"),
     ("after phase one, averaged", "fit", "averaged"),
@@ -43,7 +45,10 @@ def print_summary(record: Record, *, folder: RunFolder) -> None:
 
 
 def summary_table(record: Record) -> Table:
-    """Give the table of test scores: after each phase, raw and averaged, then with several views."""
+    """Give the table of scores: after each phase, raw and averaged, then with several views.
+
+    Where classes are so unequal that it matters, balanced accuracy stands beside accuracy.
+    """
     from rich import box
     from rich.table import Table
 
@@ -52,22 +57,24 @@ def summary_table(record: Record) -> Table:
         box=box.SIMPLE_HEAD,
         title_justify="left",
     )
-    held_out = any(score.split == "validation" for score in record.scores)
+    splits = [split for split in _SPLITS if any(score.split == split for score in record.scores)]
+    balanced = is_unequal(record.scores)
+    # The interval and the loss are those of the split that matters most.
     table.add_column("weights")
-    for heading in (*(["validation"] if held_out else []), "test", "95 % interval", "test loss"):
-        table.add_column(heading, justify="right")
+    for split in splits:
+        headings = [split, *([f"{split}, balanced"] if balanced else [])]
+        for heading in headings + (["95 % interval", f"{split} loss"] if split == splits[-1] else []):
+            table.add_column(heading, justify="right")
     for words, phase, weights in _ROWS:
-        for test in scores_on_test(record, phase=phase, weights=weights):
-            validation = find_score(
-                record, phase=phase, weights=weights, split="validation", views=test.views
-            )
-            table.add_row(
-                words if test.views == 1 else f"{words}, {test.views} views",
-                *([f"{validation.accuracy:.2%}" if validation is not None else "-"] if held_out else []),
-                f"{test.accuracy:.2%}",
-                interval(test),
-                f"{test.loss:.4f}",
-            )
+        for last in scores_of(record, phase=phase, weights=weights, split=splits[-1] if splits else "test"):
+            row = [words if last.views == 1 else f"{words}, {last.views} views"]
+            for split in splits:
+                score = find_score(record, phase=phase, weights=weights, split=split, views=last.views)
+                row.append("-" if score is None else f"{score.accuracy:.2%}")
+                if balanced:
+                    found = None if score is None else score.balanced_accuracy
+                    row.append("-" if found is None else f"{found:.2%}")
+            table.add_row(*row, interval(last), f"{last.loss:.4f}")
     return table
 
 
@@ -82,9 +89,9 @@ def find_score(
     )
 
 
-def scores_on_test(record: Record, *, phase: PhaseName, weights: WeightsName) -> list[ScorePart]:
-    """Give all scores of some weights on the test images: of the images alone first, then of more views."""
-    wanted = (phase, weights, "test")
+def scores_of(record: Record, *, phase: PhaseName, weights: WeightsName, split: SplitName) -> list[ScorePart]:
+    """Give all scores of some weights on a split: of the images alone first, then of more views."""
+    wanted = (phase, weights, split)
     found = [part for part in record.scores if (part.phase, part.weights, part.split) == wanted]
     return sorted(found, key=lambda part: part.views)
 
@@ -101,16 +108,22 @@ def summary_footer(record: Record, *, folder: RunFolder) -> str:
     trained = (timing.training_seconds or 0.0) + (timing.averaging_seconds or 0.0)
     took = f"{in_words(timing.total_seconds or 0.0)} in all, {in_words(trained)} of it training"
     notes = "".join(f"  {note}\n" for note in _notes(record))
-    data = shlex.quote(where_it_was(record.dataset))
-    again = f"{shlex.quote(str(folder.recipe))} --data {data} --seed {record.seed}"
+    again = shlex.join([str(folder.recipe), *data_options(record.dataset), "--seed", str(record.seed)])
     return f"""\
-  {record.dataset.counts.test:,} test images; the interval speaks of other test images, not of other seeds.
+  {_images(record)}; the interval speaks of other images, not of other seeds.
 {notes}  {took}, on {record.device.name}, {record.device.precision}.
 
   Run folder   {folder.path}
   Report       {folder.report}
   TensorBoard  {beside_python("tensorboard")} --logdir {shlex.quote(str(folder.events))}
   Again        {beside_python("plumbline")} fit {again}"""
+
+
+def _images(record: Record) -> str:
+    counts = record.dataset.counts
+    if record.leaves_test_alone:
+        return f"{counts.validation:,} validation images, the test images were left alone"
+    return f"{counts.test:,} test images"
 
 
 def _notes(record: Record) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What can be asked for: frozen, validated, typed recipes. No torch."""
 
-from plumbline.recipes.edit import apply_settings, difference, parse_recipe, title
+from plumbline.recipes.edit import apply_settings, at_image_size, difference, parse_recipe, suited_to, title
 from plumbline.recipes.load import load_recipe
 from plumbline.recipes.named import NAMED, claim
 from plumbline.recipes.schema import Ema, LinearDecay, MuonSgd, OneCycle, Recipe, Sgd, Swa
@@ -15,9 +15,11 @@ __all__ = [
     "Sgd",
     "Swa",
     "apply_settings",
+    "at_image_size",
     "claim",
     "difference",
     "load_recipe",
     "parse_recipe",
+    "suited_to",
     "title",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from plumbline.errors import PlumblineError, nearest_of
+from plumbline.errors import PlumblineError, nearest_of, printable
 from plumbline.recipes.named import NAMED
 from plumbline.recipes.schema import Ema, LinearDecay, MuonSgd, Recipe
 
@@ -29,10 +29,54 @@ def apply_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     content = recipe.model_dump(mode="json")
     for path, value in settings.items():
         _set(content, path, _parse(value))
-    changed = parse_recipe(content, where="after --set " + " ".join(f"{k}={v}" for k, v in settings.items()))
+    typed = " ".join(f"{path}={value}" for path, value in settings.items())
+    changed = parse_recipe(content, where=f"after --set {printable(typed)}")
     if changed.digest == recipe.digest:
         return recipe
-    return changed.model_copy(update={"name": None})
+    # What is changed into a named recipe, back into one for instance, is that recipe.
+    same = next((name for name, make in NAMED.items() if make().digest == changed.digest), None)
+    return changed.model_copy(update={"name": same})
+
+
+def at_image_size(recipe: Recipe, size: int) -> Recipe:
+    """Give the recipe for images of another size: every size and the crop's padding grow in proportion.
+
+    >>> from plumbline.recipes.named import speed94
+    >>> at_image_size(speed94(), 64).resolution
+    Resolution(train=(48, 56, 64), test=64)
+    """
+    factor = size / recipe.resolution.test
+    return apply_settings(
+        recipe,
+        {
+            "resolution.train": [max(8, round(side * factor)) for side in recipe.resolution.train],
+            "resolution.test": size,
+            "augmentation.crop_padding": min(64, round(recipe.augmentation.crop_padding * factor)),
+        },
+    )
+
+
+def suited_to(recipe: Recipe, *, images: int) -> Recipe:
+    """Give the recipe of one's own pictures for a number of training images.
+
+    Fewer images are seen more often, 8 to 50 epochs in proportion to 1 / sqrt(images); from 2,000 images on
+    batches are larger, since there are steps enough.
+
+    >>> from plumbline.recipes.named import pictures
+    >>> few, many = (suited_to(pictures(), images=count) for count in (300, 10_000))
+    >>> (few.epochs, few.averaging.epochs, few.batch_size), (many.epochs, many.batch_size)
+    ((35, 9, 16), (8, 64))
+    """
+    epochs = min(50, max(8, round(600 / images**0.5)))
+    batch = 16 if images < 2_000 else 64 if images < 20_000 else 128
+    return apply_settings(
+        recipe,
+        {
+            "epochs": epochs,
+            "averaging.epochs": round(epochs / 4),
+            "batch_size": min(batch, max(2, images // 4)),
+        },
+    )
 
 
 def parse_recipe(content: Mapping[str, Any], *, where: str) -> Recipe:
@@ -42,7 +86,9 @@ def parse_recipe(content: Mapping[str, Any], *, where: str) -> Recipe:
     """
     try:
         recipe = Recipe.model_validate_json(json.dumps(content))
-    except ValidationError as error:
+    except (RecursionError, ValueError) as error:
+        if not isinstance(error, ValidationError):
+            raise PlumblineError(f"The recipe {where} is nested too deep.") from error
         raise PlumblineError(
             f"The recipe {where} is not valid: {_explain(error, content=content)}"
         ) from error
@@ -83,24 +129,25 @@ def _parse(value: Any) -> Any:  # noqa: ANN401
         return None
     try:
         return json.loads(value.lower() if value.lower() in {"true", "false"} else value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, a number of thousands of digits, or nested too deep
         return value
 
 
 def _set(content: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN401
     *parents, last = path.split(".")
+    typed = printable(f"--set {path}={value}")
     section: Any = content
     for depth, key in enumerate([*parents, last]):
         if section is None:
             absent = ".".join(parents[:depth])
             raise PlumblineError(
-                f"--set {path}={value}: this recipe has no {absent}, so it has no '{path}' either. Name a "
+                f"{typed}: this recipe has no {absent}, so it has no '{printable(path)}' either. Name a "
                 f"recipe that has it, or give the whole of it as JSON: --set '{absent}={{…}}'."
             )
         if not isinstance(section, dict) or key not in section or (key == "name" and depth == 0):
             known = sorted(set(_leaves(content)) | set(content) - {"name"})
             raise PlumblineError(
-                f"Unknown recipe field '{path}' in --set {path}={value}.{nearest_of(path, known)} "
+                f"Unknown recipe field '{printable(path)}' in {typed}.{nearest_of(path, known)} "
                 f"Fields: {', '.join(path for path in known if path != 'name')}."
             )
         if depth < len(parents):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from plumbline.errors import PlumblineError, nearest_of
+from plumbline.errors import PlumblineError, nearest_of, printable
 from plumbline.recipes.edit import parse_recipe
 from plumbline.recipes.named import NAMED
 from plumbline.recipes.schema import Recipe
@@ -33,14 +33,12 @@ def load_recipe(name_or_path: str) -> Recipe:
 
 def _read(path: Path) -> Recipe:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PlumblineError(
-                f"The recipe file {path} is larger than {MAX_BYTES:,} bytes: that is no recipe."
-            )
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys)
+        content = json.loads(_text(path), object_pairs_hook=_unique_keys)
     except OSError as error:
         raise PlumblineError(f"The recipe file {path} cannot be read: {error.strerror}.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except PlumblineError as error:
+        raise PlumblineError(f"The recipe file {path}: {error}") from error
+    except (ValueError, RecursionError) as error:
         raise PlumblineError(f"The recipe file {path} is not JSON: {error}.") from error
     if not isinstance(content, dict):
         raise PlumblineError(
@@ -49,10 +47,19 @@ def _read(path: Path) -> Recipe:
     return parse_recipe(content, where=f"in {path}")
 
 
+def _text(path: Path) -> str:
+    # One byte more than may be: a device or a pipe says nothing of its size.
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise PlumblineError(f"it is larger than {MAX_BYTES:,} bytes: that is no recipe.")
+    return data.decode("utf-8")
+
+
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise PlumblineError(f"The key '{twice}' stands twice in the recipe: say which value is meant.")
+        raise PlumblineError(f"The key '{printable(twice)}' stands twice: say which value is meant.")
     return found

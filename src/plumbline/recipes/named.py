@@ -68,6 +68,26 @@ def swa_quick() -> Recipe:
     )
 
 
+def pictures() -> Recipe:
+    """A small network for a folder of one's own pictures, trained from nothing.
+
+    The smallest of our networks, small batches and many epochs, so that a few hundred pictures suffice for
+    hundreds of steps; `plumbline fit --data FOLDER` takes more epochs for fewer pictures and larger batches
+    for many, and the image size from the pictures.
+    Accuracy: it depends on the pictures; nothing is claimed.
+    Command: plumbline fit pictures --data FOLDER
+    """
+    return Recipe(
+        name="pictures",
+        model=Model(name="speednet_xs"),
+        batch_size=16,
+        epochs=20,
+        label_smoothing=0.1,
+        schedule=OneCycle(max_rate=0.05),
+        averaging=Swa(epochs=5, rate=0.01),
+    )
+
+
 def speed94() -> Recipe:
     """94 % in as little arithmetic as is known: a small network with a whitening layer, trained by Muon.
 
@@ -129,6 +149,7 @@ NAMED: dict[str, Callable[[], Recipe]] = {
     "resnet18": resnet18,
     "resnet18-quick": resnet18_quick,
     "swa-quick": swa_quick,
+    "pictures": pictures,
     "speed94": speed94,
     "speed95": speed95,
     "speed96": speed96,

@@ -131,6 +131,8 @@ class Recipe(Section):
     With a `validation_fraction` of 0 all training images are trained on and nothing is validated. `tta` is
     test-time augmentation, scored beside the plain score: the logits of each image and its mirror image are
     averaged (flip), or of these and of both shifted by a pixel up-left and down-right (flip_shift).
+    `class_weighting` balanced lets every class weigh the same in the training loss, however many images it
+    has.
     """
 
     name: str | None = None
@@ -141,6 +143,7 @@ class Recipe(Section):
     batch_size: Count = 256
     epochs: Count = 50
     label_smoothing: Fraction = 0.0
+    class_weighting: Literal["balanced"] | None = None
     optimizer: Annotated[Sgd | MuonSgd, Field(discriminator="kind")] = Sgd()
     schedule: Annotated[OneCycle | LinearDecay, Field(discriminator="kind")] = OneCycle()
     averaging: Annotated[Swa | Ema, Field(discriminator="kind")] | None = Swa()

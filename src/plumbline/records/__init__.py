@@ -1,6 +1,7 @@
 """What a run leaves behind: recipe, digest, seed, versions, device, curves, scores. No torch."""
 
 from plumbline.records.schema import (
+    ArithmeticPart,
     Counts,
     DatasetPart,
     DevicePart,
@@ -12,6 +13,7 @@ from plumbline.records.schema import (
     SplitName,
     TimingPart,
     WeightsName,
+    data_options,
     where_it_was,
 )
 from plumbline.records.store import (
@@ -23,6 +25,7 @@ from plumbline.records.store import (
 )
 
 __all__ = [
+    "ArithmeticPart",
     "Counts",
     "DatasetPart",
     "DevicePart",
@@ -36,6 +39,7 @@ __all__ = [
     "TimingPart",
     "WeightsName",
     "create_run_folder",
+    "data_options",
     "read_record",
     "where_it_was",
     "write_record",

@@ -17,7 +17,7 @@ from pathlib import Path
 from plumbline.errors import PlumblineError
 
 _WAIT_SECONDS = 20.0
-_TABLE = """CREATE TABLE IF NOT EXISTS looks (
+_TABLE = """CREATE TABLE looks (
     looked TEXT NOT NULL, fingerprint TEXT NOT NULL, dataset TEXT NOT NULL,
     run TEXT NOT NULL, digest TEXT NOT NULL, views INTEGER NOT NULL, weights TEXT NOT NULL
 )"""
@@ -50,8 +50,10 @@ def count_look(
         with closing(_open(path)) as ledger, ledger:
             # Taken before the table is made, so that two first looks do not fail for each other.
             ledger.execute("BEGIN IMMEDIATE")
-            ledger.execute(_TABLE)
-            row = (now, fingerprint, dataset, run, digest, views, weights)
+            if not _has_table(ledger):
+                ledger.execute(_TABLE)
+            told = run.encode(errors="backslashreplace").decode()  # a folder's name need not be Unicode
+            row = (now, fingerprint, dataset, told, digest, views, weights)
             ledger.execute("INSERT INTO looks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
     except (OSError, RuntimeError, sqlite3.Error) as error:
         return f"This look at the test images was not counted: {_trouble(error)}"
@@ -70,7 +72,7 @@ def looks_at(fingerprint: str) -> int | None:
         if not path.exists():
             return 0
         with closing(_open(path, read_only=True)) as ledger:
-            if not ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'looks'").fetchone():
+            if not _has_table(ledger):
                 return 0
             counted = ledger.execute("SELECT COUNT(*) FROM looks WHERE fingerprint = ?", (fingerprint,))
             return int(counted.fetchone()[0])
@@ -84,6 +86,17 @@ def looks_counted(fingerprint: str) -> int | None:
         return looks_at(fingerprint)
     except PlumblineError:
         return None
+
+
+def _has_table(ledger: sqlite3.Connection) -> bool:
+    """Tell whether the table is there; raise sqlite3.Error where the file holds anything else.
+
+    A trigger, a view or a computed column in a stranger's file would be run by what we ask of the table.
+    """
+    schema = ledger.execute("SELECT sql FROM sqlite_master").fetchall()
+    if schema not in ([], [(_TABLE,)]):
+        raise sqlite3.DatabaseError("it holds another thing than the table of looks")
+    return bool(schema)
 
 
 def _open(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

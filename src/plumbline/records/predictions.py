@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.durable import flush_folder, replacing
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, printable
 from plumbline.records.schema import SplitName
 from plumbline.records.store import RunFolder
 
@@ -155,11 +155,13 @@ def read_predictions(folder: RunFolder, *, split: SplitName) -> SplitPredictions
             found = {name: _read_array(archive, name=name) for name in sorted(_NAMES)}
     except PlumblineError:
         raise
-    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise _damaged(path, str(error)) from error
+    except Exception as error:  # zipfile and numpy name no class for what odd bytes raise
+        raise _damaged(path, printable(str(error) or type(error).__name__)) from error
     try:
-        _check_pictures(found["pictures"], count=len(found["picture_indices"]), path=path)
-        indices: list[int] = found["picture_indices"].tolist()
+        of_pictures = found["picture_indices"]
+        _check_pictures_indices(of_pictures)
+        _check_pictures(found["pictures"], count=len(of_pictures), path=path)
+        indices: list[int] = of_pictures.tolist()
         return SplitPredictions(
             found["logits"],
             found["labels"],
@@ -173,9 +175,13 @@ def read_predictions(folder: RunFolder, *, split: SplitName) -> SplitPredictions
 def _check_members(archive: zipfile.ZipFile, *, path: Path) -> None:
     members = {info.filename: info.file_size for info in archive.infolist()}
     if set(members) != {f"{name}.npy" for name in _NAMES}:
-        raise _damaged(path, f"it holds {', '.join(sorted(members)[:8]) or 'nothing'}")
-    if sum(members.values()) > MAX_PREDICTIONS_BYTES:
-        raise _damaged(path, f"it unpacks to more than {MAX_PREDICTIONS_BYTES:,} bytes")
+        raise _damaged(path, f"it holds {printable(', '.join(sorted(members)[:8])) or 'nothing'}")
+    # Ours are not packed, so that none of these can take more memory than it takes on disk.
+    if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+        raise _damaged(path, "a member is packed")
+    size = path.stat().st_size
+    if size > MAX_PREDICTIONS_BYTES or sum(members.values()) > size:
+        raise _damaged(path, f"it claims more than it has, or than {MAX_PREDICTIONS_BYTES:,} bytes")
 
 
 def _read_array(archive: zipfile.ZipFile, *, name: str) -> NDArray[Any]:
@@ -191,6 +197,11 @@ def _read_array(archive: zipfile.ZipFile, *, name: str) -> NDArray[Any]:
     with archive.open(info) as file:
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
         return array
+
+
+def _check_pictures_indices(indices: NDArray[Any]) -> None:
+    if indices.dtype != np.int64 or indices.ndim != 1:
+        raise PlumblineError(f"Expected indices of pictures as int64 (M,), got {indices.dtype}.")
 
 
 def _check_pictures(pictures: NDArray[Any], *, count: int, path: Path | None) -> None:

@@ -31,23 +31,34 @@ class Counts(Part):
 
 
 class DatasetPart(Part):
-    """Which images; `fingerprint` is equal for equal content, whatever file or order it came in."""
+    """Which images; `fingerprint` is equal for equal content, whatever file or order it came in.
+
+    `image_size` is their side in pixels as they are stored, before a recipe's own size.
+    """
 
     name: str
     fingerprint: str
     source: str
     classes: tuple[str, ...]
     counts: Counts
+    image_size: int | None = None
 
 
 def where_it_was(dataset: DatasetPart) -> str:
-    """Give what --data has to say to get the data of a record again: the folder it came from, or its name.
+    """Give what --data has to say to get the data of a record again: the path it came from, or its name.
 
     >>> counts = Counts(train=1, validation=1, test=1)
     >>> where_it_was(DatasetPart(name="digits", fingerprint="", source="cache", classes=(), counts=counts))
     'digits'
     """
-    return dataset.source if Path(dataset.source).is_dir() else dataset.name
+    return dataset.source if Path(dataset.source).exists() else dataset.name
+
+
+def data_options(dataset: DatasetPart) -> list[str]:
+    """Give the words of a command line that name the data of a record, and the size of one's own pictures."""
+    words = ["--data", where_it_was(dataset)]
+    is_own = dataset.image_size is not None and words[1] != dataset.name
+    return [*words, "--image-size", str(dataset.image_size)] if is_own else words
 
 
 class DevicePart(Part):
@@ -103,7 +114,8 @@ class TimingPart(Part):
 class ScorePart(Part):
     """One score: `accuracy` is `correct / count`, `loss` the mean cross-entropy in nats.
 
-    `views` counts the views of each image whose logits were averaged, 1 for the image alone.
+    `views` counts the views of each image whose logits were averaged, 1 for the image alone;
+    `balanced_accuracy` is the mean over classes of the share of their images that are right.
     """
 
     phase: PhaseName
@@ -113,10 +125,22 @@ class ScorePart(Part):
     correct: int
     count: int
     loss: float
+    balanced_accuracy: float | None = None
     views: int = 1
     clean_correct: int | None = None
     clean_count: int | None = None
     seconds: float | None = None
+
+
+class ArithmeticPart(Part):
+    """What training takes and what the device gives: operations, and those of a matrix product in a second.
+
+    The rate was measured in the run's own number format just before it. A multiplication and an addition are
+    two operations.
+    """
+
+    training_flop: float
+    matrix_flop_per_second: float
 
 
 class Record(Part):
@@ -141,3 +165,5 @@ class Record(Part):
     timing: TimingPart = TimingPart()
     peak_memory_bytes: int | None = None
     test_looks: int | None = None
+    arithmetic: ArithmeticPart | None = None
+    leaves_test_alone: bool = False

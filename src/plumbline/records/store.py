@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from plumbline.durable import replacing
-from plumbline.errors import PlumblineError
+from plumbline.errors import PlumblineError, harmless, printable
 from plumbline.records.schema import SCHEMA_VERSION, Record
 
 MAX_RECORD_BYTES = 50_000_000
@@ -107,20 +108,41 @@ def read_record(run: Path) -> Record:
         raise PlumblineError(
             f"{run} is not a run folder: expected a record.json in it, as `plumbline fit` writes."
         )
+    text = _read_text(path)
     try:
-        if path.stat().st_size > MAX_RECORD_BYTES:
-            raise PlumblineError(f"{path} is larger than {MAX_RECORD_BYTES:,} bytes: that is no record.")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PlumblineError(f"{path} cannot be read: {error.strerror}.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise PlumblineError(f"{path} is damaged: it is not JSON ({error}).") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
-        raise PlumblineError(f"{path} has schema version {version}; this plumbline reads {SCHEMA_VERSION}.")
+        shown = printable(str(version), limit=40)
+        raise PlumblineError(f"{path} has schema version {shown}; this plumbline reads {SCHEMA_VERSION}.")
+    if any(harmless(part) != part for part in _texts(content)):
+        raise PlumblineError(f"{path} is not a valid record: there are control characters in its texts.")
     try:
-        return Record.model_validate_json(json.dumps(content))
+        return Record.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise PlumblineError(f"{path} is not a valid record: {place}: {first['msg']}.") from error
+        place = printable(".".join(str(part) for part in first["loc"]))
+        raise PlumblineError(f"{path} is not a valid record: {place}: {printable(first['msg'])}.") from error
+
+
+def _texts(content: object) -> Iterator[str]:
+    left = [content]
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict | list):
+            left.extend((*part, *part.values()) if isinstance(part, dict) else part)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size <= MAX_RECORD_BYTES:
+            return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PlumblineError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise PlumblineError(f"{path} is damaged: it is not JSON ({error}).") from error
+    raise PlumblineError(f"{path} is larger than {MAX_RECORD_BYTES:,} bytes: that is no record.")

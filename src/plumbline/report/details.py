@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,8 @@ class Confused:
 class Mistake:
     """A misclassified image, by its index in the test images; `predicted` is None where the network gave NaN.
 
-    `confidence` is the probability of the predicted class, `true_probability` that of the true one.
+    `confidence` is the probability of the predicted class, `true_probability` that of the true one; `path` is
+    the file of a picture of one's own, else empty.
     """
 
     index: int
@@ -57,6 +58,7 @@ class Mistake:
     predicted: str | None
     confidence: float
     true_probability: float
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,16 @@ class Details:
     missing: str
 
 
-def details_of(test: SplitPredictions, *, validation: SplitPredictions | None, record: Record) -> Details:
+def details_of(
+    test: SplitPredictions,
+    *,
+    validation: SplitPredictions | None,
+    record: Record,
+    paths: Mapping[int, str],
+) -> Details:
     """Give what the predictions show; a temperature is fitted on the validation images and nowhere else.
+
+    `paths` are the files of test images by index, where they are files of one's own.
 
     Raises PlumblineError where the predictions are of other classes than the record's.
     """
@@ -114,7 +124,7 @@ def details_of(test: SplitPredictions, *, validation: SplitPredictions | None, r
         matrix=tuple(tuple(row) for row in report.confusion.tolist()),
         classes=tuple(sorted(classes, key=lambda one: 2.0 if (v := one.figures.recall.value) is None else v)),
         confused=_confused(report.confusion, test=test, names=names),
-        mistakes=_mistakes(test, said=said, names=names),
+        mistakes=_mistakes(test, said=said, names=names, paths=paths),
         before=calibration(test.logits, labels=test.labels) if finite else None,
         temperature=fitted,
         after=calibration(test.logits, labels=test.labels, temperature=fitted.value) if fitted else None,
@@ -156,7 +166,7 @@ def _confused(
 
 
 def _mistakes(
-    test: SplitPredictions, *, said: NDArray[np.int64], names: Sequence[str]
+    test: SplitPredictions, *, said: NDArray[np.int64], names: Sequence[str], paths: Mapping[int, str]
 ) -> tuple[Mistake, ...]:
     order = confident_mistakes(test)
     shares = np.nan_to_num(softmax(test.logits[order]), nan=0.0)
@@ -168,6 +178,7 @@ def _mistakes(
             predicted=None if said[place] < 0 else names[said[place]],
             confidence=float(share.max()),
             true_probability=float(share[test.labels[place]]),
+            path=paths.get(int(test.indices[place]), ""),
         )
         for place, share in rows
     )

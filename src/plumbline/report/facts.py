@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from plumbline.analysis import Interval, wilson_interval
+from plumbline.analysis.imbalance import is_unequal
 from plumbline.records import (
     PhaseName,
     Record,
@@ -14,9 +15,10 @@ from plumbline.records import (
     ScorePart,
     SplitName,
     WeightsName,
+    data_options,
     read_record,
-    where_it_was,
 )
+from plumbline.records.image_names import read_image_names
 from plumbline.records.predictions import read_predictions
 from plumbline.report.details import Details, details_of
 
@@ -43,6 +45,7 @@ class Score:
     count: int
     interval: Interval
     loss: float
+    balanced_accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,39 @@ class RunFacts:
         where = "of the device" if record.device.kind == "cuda" else "of the process"
         return [
             ("Training images a second", f"{rate:,.0f}" if rate else "not recorded"),
+            *self._arithmetic,
             (f"Peak memory {where}", f"{peak / 2**20:,.0f} MiB" if peak else "not recorded"),
             ("Resumed", _times(len(record.resumed))),
+        ]
+
+    @property
+    def is_unequal(self) -> bool:
+        """Whether classes are so unequal in size that balanced accuracy tells something else."""
+        return is_unequal(self.record.scores)
+
+    @property
+    def utilisation(self) -> float | None:
+        """The share of the device's matrix rate that training used; None where it is not known."""
+        record = self.record
+        seconds = (record.timing.training_seconds or 0.0) + (record.timing.averaging_seconds or 0.0)
+        if record.arithmetic is None or not seconds or record.status != "finished":
+            return None
+        return record.arithmetic.training_flop / record.arithmetic.matrix_flop_per_second / seconds
+
+    @property
+    def _arithmetic(self) -> Rows:
+        found = self.record.arithmetic
+        if found is None:
+            return [("Utilisation", "not recorded")]
+        used = self.utilisation
+        rate = f"{found.matrix_flop_per_second / 1e12:.3g} TFLOP/s"
+        return [
+            ("Arithmetic of training", f"{found.training_flop / 1e15:.3g} PFLOP"),
+            ("Matrix products just before the run", rate),
+            (
+                "Utilisation: arithmetic at that rate over seconds of training and validation",
+                "not known before the end" if used is None else f"{used:.1%}",
+            ),
         ]
 
     @property
@@ -125,7 +159,8 @@ def run_facts(folder: RunFolder) -> RunFacts:
     record = read_record(folder.path)
     test = read_predictions(folder, split="test")
     validation = read_predictions(folder, split="validation")
-    details = None if test is None else details_of(test, validation=validation, record=record)
+    paths = read_image_names(folder, split="test")
+    details = None if test is None else details_of(test, validation=validation, record=record, paths=paths)
     scores = tuple(_scores(record))
     on_test = [score for score in scores if score.split == "test"]
     last = (on_test[-1].phase, on_test[-1].weights) if on_test else None
@@ -137,7 +172,7 @@ def run_facts(folder: RunFolder) -> RunFacts:
         details=details,
         parts=tuple(_parts(record)),
         again=repeat_command(record, folder=folder),
-        no_scores=f"This run is {record.status} and has no score on the test images yet.",
+        no_scores=_no_scores(record),
         no_details=_no_details(record),
         disagreement=_disagreement(details, final=final),
     )
@@ -145,8 +180,14 @@ def run_facts(folder: RunFolder) -> RunFacts:
 
 def repeat_command(record: Record, *, folder: RunFolder) -> str:
     """Give the command that repeats a run: its recipe file, its data, its seed, its kind of device."""
-    data = where_it_was(record.dataset)
-    words = ["plumbline", "fit", str(folder.recipe), "--data", data, "--seed", str(record.seed)]
+    words = [
+        "plumbline",
+        "fit",
+        str(folder.recipe),
+        *data_options(record.dataset),
+        "--seed",
+        str(record.seed),
+    ]
     return shlex.join([*words, "--device", record.device.kind])
 
 
@@ -165,11 +206,20 @@ def _scores(record: Record) -> Iterator[Score]:
             count=part.count,
             interval=wilson_interval(part.correct, count=part.count),
             loss=part.loss,
+            balanced_accuracy=part.balanced_accuracy,
             **values,
         )
 
 
+def _no_scores(record: Record) -> str:
+    if record.leaves_test_alone:
+        return "This run was asked to leave the test images alone (--no-test), so it has no score on them."
+    return f"This run is {record.status} and has no score on the test images yet."
+
+
 def _no_details(record: Record) -> str:
+    if record.leaves_test_alone:
+        return "What is said here comes from the test images, which this run was asked to leave alone."
     why = "which is not finished" if record.status != "finished" else "as runs of older versions did not"
     return f"The predictions on the test images were not kept with this run, {why}."
 

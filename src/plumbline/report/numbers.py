@@ -17,7 +17,20 @@ from plumbline.report.details import Details
 from plumbline.report.facts import RunFacts, run_facts
 from plumbline.report.kind import is_comparison
 
-COLUMNS = ("table", "name", "figure", "value", "low", "high", "split", "seed", "index", "true", "predicted")
+COLUMNS = (
+    "table",
+    "name",
+    "figure",
+    "value",
+    "low",
+    "high",
+    "split",
+    "seed",
+    "index",
+    "true",
+    "predicted",
+    "path",
+)
 Cells = dict[str, Any]
 
 
@@ -36,7 +49,8 @@ def csv_of(folder: Path) -> str:
     """Give all numbers as one table with a heading; cells that do not apply are empty.
 
     `table` says what a row is. Of a run: score, epoch, time, class, confusion, calibration, and mistake, a
-    misclassified image by its index in the test images, with the confidence as its value. Of a comparison:
+    misclassified image by its index in the test images (and its file, of one's own pictures), with the
+    confidence as its value. Of a comparison:
     recipe, seed, difference.
     Raises PlumblineError where the folder is neither, or damaged.
     """
@@ -97,6 +111,7 @@ def _detail_rows(details: Details, *, names: tuple[str, ...]) -> Iterator[Cells]
             "index": mistake.index,
             "true": mistake.true,
             "predicted": mistake.predicted,
+            "path": mistake.path,
         }
 
 

@@ -72,6 +72,7 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
         num_classes=len(dataset.classes),
         model_name=recipe.model.name,
         label_smoothing=recipe.label_smoothing,
+        class_weights=_class_weights(recipe, data=data),
         optimization=optimization_of(recipe, phase=phase, compute=compute),
         total_steps=data.steps_per_epoch * epochs,
     )
@@ -112,6 +113,16 @@ def build_data(
         first_epoch=0 if phase == "fit" else recipe.epochs,
         channels_last=compute.channels_last,
     )
+
+
+def _class_weights(recipe: Recipe, *, data: ImageDataModule) -> torch.Tensor | None:
+    """Give weights in inverse proportion to the training images of each class, 1 on average over images."""
+    if recipe.class_weighting is None:
+        return None
+    labels = data.dataset.train.labels[data.splits.train]
+    counts = torch.bincount(labels, minlength=data.num_classes)
+    present = int((counts > 0).sum())
+    return len(labels) / (present * counts.clamp_min(1).float())
 
 
 def optimization_of(recipe: Recipe, *, phase: PhaseName, compute: Compute) -> OptimizerFactory:

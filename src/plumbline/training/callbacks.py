@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from plumbline.errors import StopRequested
+from plumbline.errors import PlumblineError, StopRequested
 from plumbline.records import PhaseName
 from plumbline.streams import stream_seed
+from plumbline.training.checkpoints import not_finite
+from plumbline.training.classifier import WHEN_DIVERGED
 from plumbline.training.interrupts import agreed
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class KeepLast(Callback):
     """Save `last` after every epoch, every few minutes within one, and when a stop was asked for.
 
     After the last batch of an epoch it waits for the epoch's end: a checkpoint from between the two makes
-    Lightning leave out the epoch's validation and end when it resumes (lightning 2.6.6, seen).
+    Lightning leave out the epoch's validation and end when it resumes (lightning 2.6.6, seen). Weights that
+    are no finite numbers are refused, so that they never take the place of good ones.
     """
 
     def __init__(self, path: Path, *, phase: PhaseName, stop: StopFlag) -> None:
@@ -73,5 +76,16 @@ class KeepLast(Callback):
         checkpoint["plumbline_phase"] = self._phase
 
     def _save(self, trainer: Trainer) -> None:
+        self._refuse_not_finite(trainer)
         trainer.save_checkpoint(self._path, weights_only=False)
         self._saved_at = perf_counter()
+
+    def _refuse_not_finite(self, trainer: Trainer) -> None:
+        broken = not_finite(trainer.lightning_module.state_dict())
+        if agreed(int(bool(broken))):
+            rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+            first = f" (first in {broken[0]})" if broken else ""
+            raise PlumblineError(
+                f"After step {trainer.global_step} the weights are no longer finite numbers{first}; the rate "
+                f"is {rate:.3g}. They are not saved: the checkpoint before is kept. {WHEN_DIVERGED}"
+            )

@@ -77,6 +77,15 @@ class Chronicle(Callback):
         head = f"{self._phase} {epoch.epoch + 1}/{self._epochs}"
         self._progress.say("  ".join([head, *words, f"{epoch.seconds:.1f} s"]))
 
+    def on_save_checkpoint(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],  # noqa: ARG002
+    ) -> None:
+        """Bring the figures to disk before the checkpoint that has them behind it."""
+        self._figures.flush()
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Close the bar and the figures."""
         self._open.close()

@@ -17,6 +17,11 @@ from plumbline.optim import OptimizerFactory, SgdOneCycle
 
 Stage = Literal["train", "val", "test"]
 
+WHEN_DIVERGED = (
+    "The same run resumed would do the same: begin another with a smaller rate (`plumbline recipes NAME` "
+    "shows them, --set changes them) or with --precision fp32."
+)
+
 
 @dataclass
 class Totals:
@@ -93,14 +98,16 @@ class ImageClassifier(LightningModule):
         num_classes: int = 10,
         model_name: str | None = None,
         label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
         optimization: OptimizerFactory | None = None,
         total_steps: int | None = None,
     ) -> None:
         """Take a model's name, or a module of one's own.
 
         With a name, `ImageClassifier.load_from_checkpoint(path)` needs nothing else; with a module it needs
-        `model=` again, or `model_name` here, if it came from `create_model`. `optimization` is SGD with
-        one-cycle to 0.1 unless given; `total_steps` is asked of the Trainer unless given.
+        `model=` again, or `model_name` here, if it came from `create_model`. `class_weights`, float (C,), are
+        what an image of each class counts in the training loss, all alike unless given. `optimization` is SGD
+        with one-cycle to 0.1 unless given; `total_steps` is asked of the Trainer unless given.
         """
         super().__init__()
         name = model if isinstance(model, str) else model_name
@@ -108,6 +115,9 @@ class ImageClassifier(LightningModule):
         self.save_hyperparameters(named | {"num_classes": num_classes, "label_smoothing": label_smoothing})
         self.model = create_model(model, num_classes=num_classes) if isinstance(model, str) else model
         self.label_smoothing = label_smoothing
+        self.class_weights: Tensor | None
+        # They follow from the data and are no part of what was learnt, so no checkpoint holds them.
+        self.register_buffer("class_weights", class_weights, persistent=False)
         self.optimization = optimization or SgdOneCycle()
         self.total_steps = total_steps
         self._totals: dict[Stage, Totals] = {}
@@ -132,7 +142,7 @@ class ImageClassifier(LightningModule):
         """Give the mean loss of one batch."""
         images, labels = batch
         logits = self(images)
-        loss = cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        loss = cross_entropy(logits, labels, weight=self.class_weights, label_smoothing=self.label_smoothing)
         self._stage("train").add(logits, labels, mean_loss=loss)
         if self._logs_this_step():
             self._check_finite(loss)
@@ -207,6 +217,5 @@ class ImageClassifier(LightningModule):
         if not torch.isfinite(loss):
             raise PlumblineError(
                 f"The training loss is {loss.item()} at step {self.global_step} (rate {self._rate():.3g}). "
-                "Try a smaller rate (`plumbline recipes NAME` shows them, --set changes them) or "
-                "--precision fp32."
+                f"{WHEN_DIVERGED}"
             )

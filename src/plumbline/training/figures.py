@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,13 @@ class Figures:
             writer.add_scalar(name, value, at)
         with self._metrics.open("a", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows((at, name, value) for name, value in figures.items())
+
+    def flush(self) -> None:
+        """Bring what was written to disk: a checkpoint is about to have it behind it."""
+        if self._writer is not None:
+            self._writer.flush()
+            with self._metrics.open("ab") as file:
+                os.fsync(file.fileno())
 
     def close(self) -> None:
         """Flush and close the events."""

@@ -6,7 +6,7 @@ import platform
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
@@ -48,6 +48,11 @@ class Journal:
         if self.writes:
             write_record(self.record, folder=self.folder)
 
+    def write_if_possible(self, **changes: Any) -> None:  # noqa: ANN401
+        """Write while another error is on its way, which a full disk must not hide."""
+        with suppress(OSError):
+            self.write(**changes)
+
     @contextmanager
     def timed(self, span: Span) -> Iterator[None]:
         """Count the seconds spent inside to one of the timings, at every write, so that a kill loses few."""
@@ -55,8 +60,11 @@ class Journal:
         self._span = span
         try:
             yield
-        finally:
             self.write()
+        except BaseException:
+            self.write_if_possible()
+            raise
+        finally:
             self._span = None
 
     def _timing_now(self) -> TimingPart:

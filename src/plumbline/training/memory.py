@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from pathlib import Path
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from plumbline.data.free_memory import free_main_memory
 from plumbline.errors import PlumblineError
-from plumbline.training.device import Compute
+from plumbline.training.device import Compute, computes_bf16_natively
 
 _PROBE = 2  # images; the bytes that backward keeps grow with them in a line
 # Beside what backward keeps: gradients in flight and the workspace of convolutions (measured, docs/log.md).
 _IN_FLIGHT = 1.6
 _COPIES_OF_WEIGHTS = 6  # weights, gradients, momentum, an average, and a checkpoint on its way to disk
 _RESERVE = 0.9  # of what is free
+# torch has no class of its own for a CPU that has none left.
+_OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,10 @@ class MemoryNeed:
     def of(self, batch_size: int) -> int:
         """Give the bytes for batches of that size."""
         return self.fixed + self.per_image * batch_size
+
+    def largest_batch(self, free: int) -> int:
+        """Give the largest batch that fits into so many bytes; 0 or less where none does."""
+        return int((free * _RESERVE - self.fixed) // self.per_image)
 
 
 def memory_need(model: nn.Module, *, image_size: int, compute: Compute) -> MemoryNeed:
@@ -64,15 +73,14 @@ def free_memory(compute: Compute) -> int | None:
     if compute.device.type == "cuda":
         free, _ = torch.cuda.mem_get_info()
         return int(free)
-    found = [_available(), _left_in_group()] if compute.device.type == "cpu" else []
-    return min((amount for amount in found if amount is not None), default=None)
+    return free_main_memory() if compute.device.type == "cpu" else None
 
 
 def check_memory(need: MemoryNeed, *, batch_size: int, free: int | None) -> None:
     """Raise PlumblineError if batches of that size do not fit, with the size that would."""
     if free is None or need.of(batch_size) <= free * _RESERVE:
         return
-    fits = int((free * _RESERVE - need.fixed) // need.per_image)
+    fits = need.largest_batch(free)
     advice = (
         f"--set batch_size={fits} fits" if fits >= 2 else "no batch size fits: take a smaller model or images"
     )
@@ -82,21 +90,63 @@ def check_memory(need: MemoryNeed, *, batch_size: int, free: int | None) -> None
     )
 
 
-def _available() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out, on any device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY_WORDS)
 
 
-def _left_in_group() -> int | None:
-    """Give what the control group of a container leaves (cgroup v2); cached files can make way."""
-    group = Path("/sys/fs/cgroup")
+def out_of_memory(
+    model: nn.Module, *, image_size: int, batch_size: int, compute: Compute, free: int | None
+) -> PlumblineError:
+    """Say that training with batches of that size ran out of memory, and what would fit.
+
+    `free` are the bytes that were free before training. Half the batch is named at most, since what was
+    estimated was too little; where nothing can be estimated, half of it is named.
+    """
+    if compute.device.type == "cuda":
+        torch.cuda.empty_cache()
+    precisions = {compute.precision}
+    if compute.precision == "fp32" and computes_bf16_natively(compute.device.type):
+        precisions.add("bf16")
+    words = []
+    for precision in sorted(precisions, reverse=True):  # fp32 before bf16
+        it = replace(compute, precision=precision)
+        fits = _batch_that_fits(model, image_size=image_size, batch_size=batch_size, compute=it, free=free)
+        words.append(f"--set batch_size={fits} at --precision {precision}")
+    return PlumblineError(
+        f"Memory ran out while training with batches of {batch_size:,} images at {compute.precision}. What "
+        f"would fit: {', or '.join(words)}, in a new run. What was saved before is kept."
+    )
+
+
+@contextmanager
+def explaining_out_of_memory(
+    model: nn.Module, *, image_size: int, batch_size: int, compute: Compute
+) -> Iterator[None]:
+    """Put an error of memory that ran out inside into words: see `out_of_memory`."""
+    free = free_memory(compute)
     try:
-        limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        used = int((group / "memory.current").read_text(encoding="ascii"))
-        stat = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
-    except (OSError, ValueError):
-        return None
-    return None if limit == "max" else int(limit) - used + int(stat.get("inactive_file", 0))
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
+        raise out_of_memory(
+            model, image_size=image_size, batch_size=batch_size, compute=compute, free=free
+        ) from error
+
+
+def _batch_that_fits(
+    model: nn.Module, *, image_size: int, batch_size: int, compute: Compute, free: int | None
+) -> int:
+    half = max(2, batch_size // 2)
+    try:
+        need = memory_need(model, image_size=image_size, compute=compute)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return half
+    fits = half if free is None else need.largest_batch(free) * compute.count
+    return max(2, min(half, fits))

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
 
 from plumbline.data import Dataset
 from plumbline.recipes import Recipe, title
-from plumbline.records import Counts, DatasetPart, DevicePart, Record
+from plumbline.records import ArithmeticPart, Counts, DatasetPart, DevicePart, Record
 from plumbline.training.device import Compute
 from plumbline.training.journal import now, versions
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a run was asked to do; `command` is how it was asked, word for word."""
+    """What a run was asked to do; `command` is how it was asked, word for word.
+
+    `arithmetic` is what is known beforehand of its cost. A run that `leaves_test_alone` scores no test image.
+    """
 
     recipe: Recipe
     dataset: Dataset
     seed: int
     compute: Compute
     command: str
+    arithmetic: ArithmeticPart | None = None
+    leaves_test_alone: bool = False
 
 
 def first_record(request: Request, *, counts: Counts) -> Record:
@@ -42,6 +46,7 @@ def first_record(request: Request, *, counts: Counts) -> Record:
             source=dataset.source,
             classes=dataset.classes,
             counts=counts,
+            image_size=dataset.train.images.shape[-1],
         ),
         device=DevicePart(
             kind=compute.device.type,
@@ -53,12 +58,6 @@ def first_record(request: Request, *, counts: Counts) -> Record:
             allocator_tuned=compute.allocator_tuned,
         ),
         versions=versions(),
+        arithmetic=request.arithmetic,
+        leaves_test_alone=request.leaves_test_alone,
     )
-
-
-def is_first_process() -> bool:
-    """Tell whether this process is the one of several that writes.
-
-    Lightning and torchrun set these variables.
-    """
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0

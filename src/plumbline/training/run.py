@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from lightning.pytorch import Callback, Trainer
+from contextlib import nullcontext
 
+from plumbline.durable import disk_fault, flush_folder, held, remove_unfinished
 from plumbline.errors import StopRequested
 from plumbline.progress import SILENT, Progress
 from plumbline.records import (
     Counts,
     PhaseName,
-    PhasePart,
     Record,
     RunFolder,
 )
+from plumbline.records.image_names import write_image_names
 from plumbline.records.ledger import looks_counted
 from plumbline.training.averaging import WeightAverager
 from plumbline.training.build import Built, build_data, build_phase, phases
-from plumbline.training.callbacks import KeepLast, SeedEachStep
-from plumbline.training.checkpoints import DurableCheckpointIO, Found, newest_checkpoint
-from plumbline.training.chronicle import Chronicle
 from plumbline.training.classifier import ImageClassifier
-from plumbline.training.device import Compute
+from plumbline.training.disk import check_disk, disk_need
 from plumbline.training.ema import EmaAverager
-from plumbline.training.figures import Figures
 from plumbline.training.interrupts import StopFlag, stop_on_signals
 from plumbline.training.journal import Journal, now
-from plumbline.training.request import Request, first_record, is_first_process
+from plumbline.training.launched import is_first_process
+from plumbline.training.phase import phase_part, train
+from plumbline.training.request import Request, first_record
 from plumbline.training.scoring import Scoring
 from plumbline.training.weights import load_weights, save_weights
-
-_LOGGED_STEPS_PER_EPOCH = 20
 
 
 class Run:
@@ -60,39 +57,59 @@ class Run:
             test=len(request.dataset.test),
         )
         record = first_record(request, counts=counts)
+        folder = RunFolder(folder.path.absolute())  # whoever changes the working folder later
         journal = Journal(record, folder=folder, writes=is_first_process())
         journal.write()
+        if request.dataset.train_names and journal.writes:
+            names = {"train": request.dataset.train_names, "test": request.dataset.test_names}
+            write_image_names(folder, names)
+        flush_folder(folder.path.parent)
         return cls(request, journal=journal, progress=progress)
 
     @classmethod
     def resume(
         cls, request: Request, *, record: Record, folder: RunFolder, progress: Progress = SILENT
     ) -> Run:
-        """Go on with the run that `record` tells of."""
-        journal = Journal(record, folder=folder, writes=is_first_process())
-        journal.write(status="running", finished=None, resumed=(*record.resumed, now()))
+        """Go on with the run that `record` tells of; nothing is written before `execute`."""
+        folder = RunFolder(folder.path.absolute())
+        begun = {"status": "running", "finished": None, "resumed": (*record.resumed, now())}
+        journal = Journal(record.model_copy(update=begun), folder=folder, writes=is_first_process())
         return cls(request, journal=journal, progress=progress)
 
     def execute(self) -> Record:
         """Do what is not done yet, and give the record.
 
-        Raises StopRequested after Ctrl-C or SIGTERM, with everything up to the last whole step saved.
+        Raises StopRequested after Ctrl-C or SIGTERM, with everything up to the last whole step saved;
+        PlumblineError where the loss or the weights are no finite numbers, where memory runs out, where the
+        disk is full or the folder cannot be written, and where another process is at work on this run. In all
+        cases the last good checkpoint stays.
         """
-        try:
-            with stop_on_signals(self._stop):
-                for phase in phases(self.request.recipe):
-                    known = self.journal.phase(phase)
-                    if known is None or not known.finished:
-                        self._phase(phase)
-        except StopRequested:
-            self.journal.write(status="interrupted")
-            raise
-        except BaseException:
-            self.journal.write(status="failed")
-            raise
+        with held(self.folder.path) if is_first_process() else nullcontext():
+            try:
+                with stop_on_signals(self._stop):
+                    self._do()
+            except StopRequested:
+                self.journal.write_if_possible(status="interrupted")
+                raise
+            except BaseException as error:
+                # What Lightning makes of a second Ctrl-C is a SystemExit.
+                left = isinstance(error, KeyboardInterrupt | SystemExit)
+                self.journal.write_if_possible(status="interrupted" if left else "failed")
+                fault = disk_fault(error, folder=self.folder.path)
+                if fault is None:
+                    raise
+                raise fault from error
+        return self.journal.record
+
+    def _do(self) -> None:
+        if is_first_process():
+            remove_unfinished(self.folder.path)
+        for phase in phases(self.request.recipe):
+            known = self.journal.phase(phase)
+            if known is None or not known.finished:
+                self._phase(phase)
         looks = looks_counted(self.request.dataset.fingerprint)
         self.journal.write(status="finished", finished=now(), test_looks=looks)
-        return self.journal.record
 
     def _phase(self, phase: PhaseName) -> None:
         request = self.request
@@ -104,49 +121,32 @@ class Run:
                 seed=request.seed,
                 compute=request.compute,
             )
+            if is_first_process():
+                check_disk(self._need(built), folder=self.folder.path)
             if phase == "average":
                 load_weights(built.classifier, self.folder.checkpoint("fit"))
         with self.journal.timed("training_seconds" if phase == "fit" else "averaging_seconds"):
-            self._train(built, phase=phase)
+            train(
+                built,
+                phase=phase,
+                request=request,
+                journal=self.journal,
+                stop=self._stop,
+                progress=self._progress,
+            )
         with self.journal.timed("scoring_seconds"):
             self._conclude(built, phase=phase)
-        self.journal.put_phase(self._phase_part(built, phase=phase, finished=True))
-
-    def _train(self, built: Built, *, phase: PhaseName) -> None:
-        saved = self._saved(phase)
-        resumed_step = int(saved.content["global_step"]) if saved is not None else 0
-        self.journal.put_phase(self._phase_part(built, phase=phase, finished=False))
-        first_step = sum(known.steps for known in self.journal.record.phases if known.name != phase)
-        figures = Figures(
-            self.folder.events,
-            metrics=self.folder.metrics,
-            first_step=first_step,
-            resume_step=resumed_step,
-            writes=is_first_process(),
-        )
-        chronicle = Chronicle(
-            self.journal, figures=figures, phase=phase, epochs=built.epochs, progress=self._progress
-        )
-        callbacks: list[Callback] = [
-            SeedEachStep(self.request.seed, first_step=first_step),
-            *([] if built.averager is None else [built.averager]),
-            chronicle,
-            KeepLast(self.folder.checkpoint("last"), phase=phase, stop=self._stop),
-        ]
-        trainer = _trainer(built, compute=self.request.compute, callbacks=callbacks, folder=self.folder)
-        trainer.fit(
-            built.classifier,
-            datamodule=built.data,
-            ckpt_path=None if saved is None else saved.path,
-            weights_only=True,
+        self.journal.put_phase(
+            phase_part(built, phase=phase, timing=self.journal.record.timing, finished=True)
         )
 
-    def _saved(self, phase: PhaseName) -> Found | None:
-        """Give the newest whole checkpoint if it belongs to this phase."""
-        found = newest_checkpoint(self.folder.resumable)
-        for problem in found.damaged if found is not None else ():
-            self._progress.say(f"{problem} Going on from the one before it.")
-        return found if found is not None and found.content.get("plumbline_phase") == phase else None
+    def _need(self, built: Built) -> int:
+        return disk_need(
+            built.classifier.model,
+            is_averaged=self.request.recipe.averaging is not None,
+            images=len(built.data.splits.validation) + len(built.data.dataset.test),
+            classes=len(built.data.dataset.classes),
+        )
 
     def _conclude(self, built: Built, *, phase: PhaseName) -> None:
         classifier = built.classifier.to(self.request.compute.device)
@@ -175,37 +175,3 @@ class Run:
     def _keep(self, classifier: ImageClassifier, *, name: str) -> None:
         if is_first_process():
             save_weights(classifier, dataset=self.request.dataset, path=self.folder.checkpoint(name))
-
-    def _phase_part(self, built: Built, *, phase: PhaseName, finished: bool) -> PhasePart:
-        timing = self.journal.record.timing
-        seconds = timing.training_seconds if phase == "fit" else timing.averaging_seconds
-        return PhasePart(
-            name=phase,
-            epochs=built.epochs,
-            steps=built.steps_per_epoch * built.epochs,
-            steps_per_epoch=built.steps_per_epoch,
-            seconds=seconds or 0.0,
-            finished=finished,
-        )
-
-
-def _trainer(built: Built, *, compute: Compute, callbacks: list[Callback], folder: RunFolder) -> Trainer:
-    return Trainer(
-        accelerator=compute.device.type,
-        devices=compute.count,
-        strategy="ddp" if compute.count > 1 else "auto",
-        precision=compute.lightning_precision,
-        max_epochs=built.epochs,
-        callbacks=callbacks,
-        logger=False,
-        plugins=[DurableCheckpointIO()],
-        default_root_dir=folder.path,
-        log_every_n_steps=max(1, min(50, built.steps_per_epoch // _LOGGED_STEPS_PER_EPOCH)),
-        num_sanity_val_steps=0,
-        # Lightning 2.6.6 warns about an empty loader unless it is told that none is meant.
-        limit_val_batches=1.0 if len(built.data.splits.validation) else 0,
-        use_distributed_sampler=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+import torch
 
 from plumbline.data.duplicate_cache import known_duplicated
 from plumbline.data.duplicates import clean_test_indices
@@ -46,9 +47,9 @@ class Scoring:
 
         Raises StopRequested between two scores.
         """
-        splits: tuple[SplitName, ...] = (
-            ("validation", "test") if len(built.data.splits.validation) else ("test",)
-        )
+        splits: list[SplitName] = ["validation"] if len(built.data.splits.validation) else []
+        if not self.journal.record.leaves_test_alone:
+            splits.append("test")
         # Known once for all scores, and no part of the time that one takes.
         duplicated = known_duplicated(built.data.dataset.fingerprint)
         for split in splits:
@@ -96,11 +97,12 @@ class Scoring:
 
     def _keep(self, predictions: Predictions, *, built: Built, split: SplitName) -> None:
         dataset, held_out = built.data.dataset, built.data.splits.validation
-        images = dataset.test.images if split == "test" else dataset.train.images
+        images = dataset.test if split == "test" else dataset.train
         indices = np.arange(len(predictions)) if split == "test" else held_out.numpy()
         said = SplitPredictions(predictions.logits.numpy(), predictions.labels.numpy(), indices)
         shown = indices[confident_mistakes(said)[:_PICTURES]].tolist()
-        pictures = {index: images[index].permute(1, 2, 0).cpu().numpy() for index in shown}
+        pixels = images.take(torch.tensor(shown, dtype=torch.int64)).permute(0, 2, 3, 1).cpu().numpy()
+        pictures = dict(zip(shown, pixels, strict=True))
         write_predictions(self.journal.folder, split=split, predictions=said, pictures=pictures)
 
 

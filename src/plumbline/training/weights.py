@@ -26,7 +26,7 @@ def save_weights(classifier: ImageClassifier, *, dataset: Dataset, path: Path) -
             "classes": list(dataset.classes),
             "mean": list(dataset.mean),
             "std": list(dataset.std),
-            "image_size": dataset.train.images.shape[-1],
+            "image_size": dataset.train.image_size,
         },
     }
     write_checkpoint(content, path=path)
