@@ -1,0 +1,1 @@
+"""The tutorial: one source for both languages, and what makes the notebooks from it."""
