@@ -15,13 +15,15 @@ SAY = printf '%s\n'
 # where it puts them does not.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH VIRTUAL_ENV MYPYPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER
 
-.PHONY: help setup run test torture lint bench lock clean
+.PHONY: help setup run test torture tutorial docs lint bench lock clean
 
 help:
 	@$(SAY) \
 	  "make run     set up, then train, test and average a baseline (ARGS go to plumbline fit)" \
 	  "make test    set up, then lint, types and all tests (ARGS go to pytest)" \
-	  "make torture set up, then kill a training 200 times and compare bits (ARGS=--kills N)" \
+	  "make torture set up, then kill a training 200 times and more, and fuzz every reader for 10 minutes" \
+	  "make tutorial set up, then run the notebooks on CIFAR-10 and keep their outputs" \
+	  "make docs    set up, then build the pages as a site in build/docs" \
 	  "make lint    set up, then lint and types" \
 	  "make bench   set up, then measure a step side by side (ARGS go to plumbline bench)" \
 	  "make setup   make $(VENV) from requirements.lock" \
@@ -46,7 +48,15 @@ test: lint
 
 torture: $(INSTALLED)
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && \
-	  OMP_NUM_THREADS=1 $(BIN)/python tests/torture/kill.py "$$work" $(ARGS)
+	  OMP_NUM_THREADS=1 $(BIN)/python tests/torture/kill.py "$$work/kills" $(ARGS) && \
+	  OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py "$$work/fuzz" --seconds 600
+
+tutorial: $(INSTALLED)
+	@OMP_NUM_THREADS=2 $(BIN)/python -m tutorial.make $(ARGS)
+
+docs: $(INSTALLED)
+	@$(BIN)/python -m sphinx -q -W --keep-going -n -b html -d build/doctrees docs build/docs
+	@$(SAY) "build/docs/index.html"
 
 lint: $(INSTALLED)
 	@$(SAY) "== lint"

@@ -1,7 +1,7 @@
 """The README's tables of results, generated from the records under results/.
 
 Run: python -m bench.table          prints the table
-     python -m bench.table --write  puts it into README.md, between its two marks
+     python -m bench.table --write  puts it into README.md and README.ja.md, between their two marks
 """
 
 from __future__ import annotations
@@ -96,10 +96,11 @@ def put_between(text: str, *, table: str) -> str:
 
 
 def write_readme() -> None:
-    """Put the tables of all results into the README."""
-    readme = ROOT / "README.md"
-    text = put_between(readme.read_text(encoding="utf-8"), table=all_tables(ROOT / "results"))
-    readme.write_text(text, encoding="utf-8")
+    """Put the tables of all results into both READMEs."""
+    for name in ("README.md", "README.ja.md"):
+        path = ROOT / name
+        text = put_between(path.read_text(encoding="utf-8"), table=all_tables(ROOT / "results"))
+        path.write_text(text, encoding="utf-8")
 
 
 def _row(path: str, record: Record, *, cells: tuple[str, ...]) -> str:

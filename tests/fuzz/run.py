@@ -87,8 +87,10 @@ def follow_reader(name: str, *, folder: Path, seconds: int) -> dict[str, Any]:
 
 
 def is_so_alone(log: str, *, name: str, folder: Path) -> bool:
-    """Read the input again alone: the clock that ended it also ran while other processes did, and the memory
-    that ended it was that of a process which had read thousands before.
+    """Read the input again alone.
+
+    The clock that ended it also ran while other processes did, and the memory that ended it was that of a
+    process which had read thousands before.
     """
     kept = re.findall(r"Test unit written to (.*)", log)[-1]
     command = [sys.executable, __file__, str(folder), "--child", name, "--replay", kept]

@@ -66,13 +66,21 @@ def differences(whole: RunFolder, other: RunFolder) -> list[str]:
 
 def _unequal(one: Any, two: Any, *, place: str = "") -> list[str]:  # noqa: ANN401
     """Give the places where two nests of dictionaries, lists, tensors, arrays and plain values differ."""
-    if isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
-        return [spot for key in one for spot in _unequal(one[key], two[key], place=f"{place}.{key}")]
-    if isinstance(one, list | tuple) and type(one) is type(two) and len(one) == len(two):
-        pairs = enumerate(zip(one, two, strict=True))
-        return [spot for index, pair in pairs for spot in _unequal(*pair, place=f"{place}[{index}]")]
-    if isinstance(one, torch.Tensor) and isinstance(two, torch.Tensor):
-        return [] if one.dtype == two.dtype and torch.equal(one, two) else [place]
-    if isinstance(one, np.ndarray) and isinstance(two, np.ndarray):
-        return [] if one.dtype == two.dtype and np.array_equal(one, two) else [place]
-    return [] if type(one) is type(two) and one == two else [place]
+    if type(one) is not type(two):
+        return [place]
+    match one:
+        case dict():
+            if one.keys() != two.keys():
+                return [f"{place}: its names"]
+            return [spot for key in one for spot in _unequal(one[key], two[key], place=f"{place}.{key}")]
+        case list() | tuple():
+            if len(one) != len(two):
+                return [f"{place}: its length"]
+            pairs = enumerate(zip(one, two, strict=True))
+            return [spot for index, pair in pairs for spot in _unequal(*pair, place=f"{place}[{index}]")]
+        case torch.Tensor():
+            return [] if one.dtype == two.dtype and torch.equal(one, two) else [place]
+        case np.ndarray():
+            return [] if one.dtype == two.dtype and np.array_equal(one, two) else [place]
+        case _:
+            return [] if one == two else [place]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,7 @@ from plumbline.cli import (
     test,
     tune,
 )
+from plumbline.durable import disk_fault
 from plumbline.engine import explain_import_error
 from plumbline.errors import PlumblineError, harmless, printable
 
@@ -100,7 +102,7 @@ def _tell(error: Exception) -> int:
     if isinstance(exit_code, int):
         getattr(error, "show", bool)()
         return exit_code
-    known = error if isinstance(error, PlumblineError) else explain_import_error(error) or _long_name(error)
+    known = error if isinstance(error, PlumblineError) else _explained(error)
     if known is not None:
         text = str(known)
         _say(f"Error: {text}" if text.endswith((".", "?", "!")) else f"Error: {text}.")
@@ -116,6 +118,11 @@ def _long_name(error: Exception) -> PlumblineError | None:
     if not isinstance(error, OSError) or error.errno != errno.ENAMETOOLONG:
         return None
     return PlumblineError(f"{printable(str(error.filename))}: {error.strerror}. Give a shorter name.")
+
+
+def _explained(error: Exception) -> PlumblineError | None:
+    """Put into words what is no fault of plumbline's; None where it may be one."""
+    return explain_import_error(error) or _long_name(error) or disk_fault(error, folder=Path.cwd())
 
 
 def _check_words(given: Sequence[str]) -> None:

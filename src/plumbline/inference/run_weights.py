@@ -51,6 +51,12 @@ def choose_weights(asked: str | None, *, folder: RunFolder) -> WeightsName:
     )
 
 
+def _what_is_wrong(missing: set[str], unknown: set[str]) -> str:
+    if missing:
+        return f"none of {', '.join(sorted(missing))}"
+    return ", ".join(sorted(map(str, unknown))) or "another number of classes than of logits"
+
+
 def read_model(path: Path, *, image_size: int | None = None) -> StoredModel:
     """Build the network that a weights file of `plumbline fit` holds, on the CPU, without Lightning.
 
@@ -61,10 +67,11 @@ def read_model(path: Path, *, image_size: int | None = None) -> StoredModel:
     settings, about = content.get("hyper_parameters", {}), content.get("plumbline", {})
     state = content.get("state_dict", {})
     missing = {"model", "num_classes"} - set(settings) | {"classes", "mean", "std"} - set(about)
-    if missing or len(about["classes"]) != settings["num_classes"]:
+    unknown = set(settings) - {"model", "num_classes", "label_smoothing"}
+    if missing or unknown or len(about["classes"]) != settings["num_classes"]:
         raise PlumblineError(
             f"{path} holds no weights of a plumbline run: expected a model's name, its classes and their "
-            f"normalisation, got none of {', '.join(sorted(missing)) or 'as many classes as logits'}."
+            f"normalisation and no more, got {_what_is_wrong(missing, unknown)}."
         )
     stored_size = int(about.get("image_size", _SIZE_OF_OLD_FILES))
     model = create_model(
