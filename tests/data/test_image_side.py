@@ -1,3 +1,7 @@
+"""The size that pictures are brought to follows from the pictures, or is what was asked for."""
+
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,7 @@
+"""Pictures are decoded once; what changed is decoded again, and what is damaged is noticed."""
+
+from __future__ import annotations
+
 import multiprocessing
 import os
 import shutil

@@ -1,3 +1,7 @@
+"""Pictures of one's own become a data set: the same splits for ever, in memory or streamed."""
+
+from __future__ import annotations
+
 import csv
 import os
 import shutil

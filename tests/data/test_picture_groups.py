@@ -1,3 +1,7 @@
+"""Pictures that are copies of one another stay together."""
+
+from __future__ import annotations
+
 import torch
 
 from plumbline.data import ImageSet, load_dataset

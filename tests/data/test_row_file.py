@@ -1,3 +1,7 @@
+"""Rows on disk are read as they were written, or their damage is told."""
+
+from __future__ import annotations
+
 import zlib
 from pathlib import Path
 

@@ -21,5 +21,5 @@ def test_hostile_files_are_refused(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {name for name, one in found.items() if one["said"] == "read"} == set()
-    assert {name: one["megabytes"] for name, one in found.items() if one["megabytes"] > 600} == {}
+    assert {name: one["megabytes"] for name, one in found.items() if one["megabytes"] > 1000} == {}
     assert list(tmp_path.iterdir()) == []

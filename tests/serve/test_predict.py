@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,10 @@ def test_without_the_training_pictures_the_rest_goes_on(trained: TrainedModel, p
 
     with serving(trained, limits=Limits(rate=0), open_data=fail) as client:
         (result,) = ask(client, png(held_out_picture(0)), neighbours=3)
-        status = client.get("/api/model").json()["training_pictures"]
+        until = time.monotonic() + 60
+        while (status := client.get("/api/model").json()["training_pictures"])["state"] == "opening":
+            assert time.monotonic() < until
+            time.sleep(0.05)
     assert result["classes"]
     assert result["neighbours"] == []
     assert status["state"] == "unavailable"

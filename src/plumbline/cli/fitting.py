@@ -60,10 +60,10 @@ def run_fit(arguments: FitArguments, *, before: Record | None) -> None:
         run = Run.resume(request, record=before, folder=folder, progress=run_progress)
     if arguments.resume and not any(path.is_file() for path in folder.resumable):
         run_progress.say("There is no checkpoint to resume from yet: the run starts anew.")
-    _execute(run, arguments=arguments, progress=run_progress)
+    _execute(run, folder=folder, arguments=arguments, progress=run_progress)
 
 
-def _execute(run: Run, *, arguments: FitArguments, progress: Progress) -> None:
+def _execute(run: Run, *, folder: RunFolder, arguments: FitArguments, progress: Progress) -> None:
     try:
         record = run.execute()
     except StopRequested as stop:
@@ -72,13 +72,13 @@ def _execute(run: Run, *, arguments: FitArguments, progress: Progress) -> None:
         by = "Ctrl-C" if str(stop) == "SIGINT" else stop
         progress.say(
             f"Stopped by {by}. Everything up to the last whole step is saved; go on with\n  "
-            f"{beside_python('plumbline')} fit --out {shlex.quote(str(run.folder.path))} --resume"
+            f"{beside_python('plumbline')} fit --out {shlex.quote(str(folder.path))} --resume"
             f"{_data_words(arguments)}"
         )
         raise
     if is_first_process():
-        write_run_report(run.folder)
-        print_summary(record, folder=run.folder)
+        write_run_report(folder)
+        print_summary(record, folder=folder)
 
 
 def _request(arguments: FitArguments, *, before: Record | None, progress: Progress) -> Request:

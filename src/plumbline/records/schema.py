@@ -33,7 +33,7 @@ class Counts(Part):
 class DatasetPart(Part):
     """Which images; `fingerprint` is equal for equal content, whatever file or order it came in.
 
-    `image_size` is their side in pixels as they are stored, before a recipe's own size.
+    `image_size` is the side in pixels to which one's own pictures are brought, before a recipe's own size.
     """
 
     name: str
@@ -57,8 +57,7 @@ def where_it_was(dataset: DatasetPart) -> str:
 def data_options(dataset: DatasetPart) -> list[str]:
     """Give the words of a command line that name the data of a record, and the size of one's own pictures."""
     words = ["--data", where_it_was(dataset)]
-    is_own = dataset.image_size is not None and words[1] != dataset.name
-    return [*words, "--image-size", str(dataset.image_size)] if is_own else words
+    return words if dataset.image_size is None else [*words, "--image-size", str(dataset.image_size)]
 
 
 class DevicePart(Part):

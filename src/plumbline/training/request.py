@@ -46,7 +46,7 @@ def first_record(request: Request, *, counts: Counts) -> Record:
             source=dataset.source,
             classes=dataset.classes,
             counts=counts,
-            image_size=dataset.train.images.shape[-1],
+            image_size=dataset.train.image_size if dataset.train_names else None,
         ),
         device=DevicePart(
             kind=compute.device.type,
