@@ -119,8 +119,10 @@ class RunFacts:
             ("Arithmetic of training", f"{found.training_flop / 1e15:.3g} PFLOP"),
             ("Matrix products just before the run", rate),
             (
-                "Utilisation: arithmetic at that rate over seconds of training and validation",
-                "not known before the end" if used is None else f"{used:.1%}",
+                "Utilisation",
+                "not known before the end"
+                if used is None
+                else f"{used:.1%}: the arithmetic at that rate, over the seconds of training and validation",
             ),
         ]
 
