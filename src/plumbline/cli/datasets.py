@@ -24,8 +24,8 @@ def load_named_or_path(
     """Load a data set by its name, or from a path: a known set in a folder, or pictures of one's own.
 
     `image_size`, or at most `largest_side` where it is chosen from the pictures, and `on_bad_image` are for
-    one's own pictures. Raises PlumblineError for a word that is
-    neither a name nor a path, with the nearest right name.
+    one's own pictures. Raises PlumblineError for a word that is neither a name nor a path, with the nearest
+    right name.
     """
     if text in DATASETS:
         return load_dataset(text, progress=progress)
@@ -38,8 +38,11 @@ def load_named_or_path(
     try:
         if not path.is_file():
             check_folder(path)
-            if known_names(path):
-                return load_dataset(find_data_name(path), data_dir=path, progress=progress)
+            known = known_names(path)
+            if known:
+                # Of several, the one who asks has to choose: finding the name says so.
+                name = known[0] if len(known) == 1 else find_data_name(path)
+                return load_dataset(name, data_dir=path, progress=progress)
         from plumbline.data.picture_data import load_pictures
 
         return load_pictures(
