@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from plumbline.errors import PlumblineError
 
 # Each is a symptom of compiled code that was built for another torch, in the words of torch, Python or the
@@ -52,6 +50,8 @@ def _advice(symptom: str) -> str:
 
 
 def _installed(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -34,8 +34,13 @@ from plumbline.errors import PlumblineError, harmless, printable
 
 OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
+# An unset --help of a group has no default, and typer (0.29.2) imports pydantic to make a bool of that:
+# a tenth of a second before the help of any command below.
+_NO_HELP = {"help": False}
+
 app = typer.Typer(
     name="plumbline",
+    context_settings={"default_map": {**_NO_HELP, "data": _NO_HELP, "bench": _NO_HELP}},
     help="Image-classification baselines that people can trust, fast.",
     epilog="Exit codes: 0 done, 1 an error in plumbline, 2 something to mend in what was asked or in the "
     "machine, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.",
