@@ -43,7 +43,7 @@ test: lint
 	@export OMP_NUM_THREADS=1; alone=0; rest=0; \
 	  $(BIN)/python -m pytest -q -m alone $(ARGS) || alone=$$?; \
 	  case $$alone in 0|5) ;; *) exit $$alone ;; esac; \
-	  $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not alone" $(ARGS) || rest=$$?; \
+	  $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" $(ARGS) || rest=$$?; \
 	  if [ $$rest -eq 5 ]; then exit $$alone; fi; exit $$rest
 
 torture: $(INSTALLED)
