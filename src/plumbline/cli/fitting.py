@@ -19,6 +19,7 @@ from plumbline.cli.summary import beside_python, print_summary
 from plumbline.data import Dataset
 from plumbline.data.load import DataUnavailable, load_dataset
 from plumbline.errors import PlumblineError, StopRequested
+from plumbline.models.speed_nets import SPEED_NETS
 from plumbline.progress import SILENT, Progress
 from plumbline.recipes import Recipe, apply_settings, at_image_size, load_recipe, suited_to, title
 from plumbline.records import Record, RunFolder, create_run_folder
@@ -115,7 +116,10 @@ def _new_recipe(arguments: FitArguments, *, compute: Compute, dataset: Dataset) 
     if arguments.recipe is not None:
         name, why = arguments.recipe, "as asked"
     elif own_pictures:
-        name, why = "pictures", "no recipe was named, and this one suits so many pictures of one's own"
+        # Muon rescales filters, which the weights of a network that was trained before need not survive.
+        suits_model = arguments.changes.get("model.name", "speednet_xs") in SPEED_NETS
+        name = "pictures" if suits_model else "pictures-any"
+        why = "no recipe was named, and this one suits so many pictures of one's own"
     elif compute.device.type == "cuda":
         name, why = "resnet18", "the full recipe, since there is a GPU"
     elif len(dataset.train) >= ENOUGH_FOR_SPEED:
@@ -123,7 +127,7 @@ def _new_recipe(arguments: FitArguments, *, compute: Compute, dataset: Dataset) 
     else:
         name, why = "resnet18-quick", "no recipe was named, and this one suits few images without a GPU"
     recipe = load_recipe(name)
-    if own_pictures and recipe.name == "pictures":
+    if own_pictures and recipe.name in {"pictures", "pictures-any"}:
         held_out = 0 if dataset.held_out is None else len(dataset.held_out)
         recipe = suited_to(recipe, images=len(dataset.train) - held_out)
     size = arguments.image_size or (dataset.train.image_size if own_pictures else None)
