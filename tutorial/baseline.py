@@ -175,7 +175,7 @@ from plumbline.report.charts import HEIGHT, WIDTH, Line, line_chart
 STYLE = """text {fill: #59626a; font: 12px sans-serif} .grid {stroke: #dcd8cd}
 .line {fill: none; stroke-width: 2} .line.first {stroke: #1c5d8c} .dot.first {fill: #1c5d8c}
 .line.second {stroke: #a8481a; stroke-dasharray: 6 3} .dot.second {fill: #a8481a}
-.line.rule, .line.faint {stroke: #59626a; stroke-width: 1.2; stroke-dasharray: 2 4}"""
+.line.rule {stroke: #59626a; stroke-width: 1.2; stroke-dasharray: 2 4} .line.faint {stroke: #59626a; stroke-width: 1.2}"""
 
 
 def chart(lines, **settings):
