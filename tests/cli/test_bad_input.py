@@ -41,6 +41,7 @@ def refused(done: Outcome) -> str:
         (["--epochs", "0"], "--epochs"),
         (["--epochs", "-3"], "--epochs"),
         (["--average-epochs", "0"], "--average-epochs"),
+        (["speed94", "--average-epochs", "2"], "speed94 has no second phase"),
         (["--seed", "-1"], "--seed"),
         (["--devices", "0"], "--devices"),
         (["--device", "gpu"], "Expected auto, cpu, cuda or mps."),

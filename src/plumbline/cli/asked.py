@@ -8,7 +8,7 @@ from pathlib import Path
 
 from plumbline.cli.processes import handed_down_folder, settle_processes
 from plumbline.errors import PlumblineError
-from plumbline.recipes import Recipe, apply_settings, difference, load_recipe
+from plumbline.recipes import Recipe, Swa, apply_settings, difference, load_recipe, title
 from plumbline.records import Record, read_record
 
 # What a run may have written before its record: seen where it is killed in its first second.
@@ -46,7 +46,7 @@ def record_to_resume(arguments: FitArguments) -> Record | None:
         raise PlumblineError(f"--out {arguments.out} is a file; expected a folder.")
     before = _find_record(arguments.out) if arguments.resume and arguments.out is not None else None
     if before is None:
-        changed_recipe(arguments.recipe or "resnet18", arguments=arguments)
+        changed_recipe(load_recipe(arguments.recipe or "resnet18"), changes=arguments.changes)
         if arguments.out is not None and handed_down_folder(arguments.out) is None:
             _check_room(arguments.out, resume=arguments.resume)
     else:
@@ -55,9 +55,14 @@ def record_to_resume(arguments: FitArguments) -> Record | None:
     return before
 
 
-def changed_recipe(name: str, *, arguments: FitArguments) -> Recipe:
-    """Give the recipe with what --set, --epochs and the like change."""
-    return apply_settings(load_recipe(name), arguments.changes)
+def changed_recipe(recipe: Recipe, *, changes: dict[str, object]) -> Recipe:
+    """Give the recipe with what --set, --epochs and the like change; PlumblineError where one cannot be."""
+    if "averaging.epochs" in changes and "averaging" not in changes and not isinstance(recipe.averaging, Swa):
+        raise PlumblineError(
+            f"The recipe {title(recipe)} has no second phase, so there are no epochs of averaging to choose. "
+            "Leave --average-epochs out, or name a recipe that has one, such as resnet18 or swa-quick."
+        )
+    return apply_settings(recipe, changes)
 
 
 def _find_record(out: Path) -> Record | None:

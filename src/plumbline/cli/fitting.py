@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from plumbline.cli.asked import FitArguments
+from plumbline.cli.asked import FitArguments, changed_recipe
 from plumbline.cli.console import LoggedProgress, log_warnings, make_progress
 from plumbline.cli.datasets import load_named_or_path, load_of_run
 from plumbline.cli.expectation import arithmetic_of, expectation
@@ -21,7 +21,7 @@ from plumbline.data.load import DataUnavailable, load_dataset
 from plumbline.errors import PlumblineError, StopRequested
 from plumbline.models.speed_nets import SPEED_NETS
 from plumbline.progress import SILENT, Progress
-from plumbline.recipes import Recipe, apply_settings, at_image_size, load_recipe, suited_to, title
+from plumbline.recipes import Recipe, at_image_size, load_recipe, suited_to, title
 from plumbline.records import Record, RunFolder, create_run_folder
 from plumbline.report import write_run_report
 from plumbline.training.build import build_phase
@@ -133,7 +133,7 @@ def _new_recipe(arguments: FitArguments, *, compute: Compute, dataset: Dataset) 
     size = arguments.image_size or (dataset.train.image_size if own_pictures else None)
     if size is not None:
         recipe = at_image_size(recipe, size)
-    return apply_settings(recipe, arguments.changes), why
+    return changed_recipe(recipe, changes=arguments.changes), why
 
 
 def _dataset(arguments: FitArguments, *, before: Record | None, on_cpu: bool, progress: Progress) -> Dataset:
