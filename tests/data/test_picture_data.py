@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from own_pictures import write_pictures
 from PIL import Image
+from pyarrow import parquet
 from small_cifar import real_cifar10
 
 from plumbline.data import Dataset
@@ -78,6 +80,36 @@ def test_names_and_held_out_pictures_belong_to_the_tensors(tmp_path: Path) -> No
     assert found.held_out is not None
     assert {found.train_names[place].partition("/")[0] for place in found.held_out} == {"val"}
     assert len(found.held_out) == 6
+
+
+def packed(root: Path, *, form: str) -> Path:
+    """Put the pictures of a folder of splits into a zip beside it, or list them in a table there."""
+    source = root.parent / f"set.{form}"
+    names = [path.relative_to(root) for path in sorted(root.rglob("*.png"))]
+    columns = {
+        "path": [str(Path(root.name) / name) for name in names],
+        "label": [name.parts[1] for name in names],
+        "split": [name.parts[0] for name in names],
+    }
+    if form == "zip":
+        shutil.make_archive(str(root.parent / "set"), "zip", root_dir=root)
+    elif form == "parquet":
+        parquet.write_table(pa.table(columns), source)
+    else:
+        with source.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])
+    return source
+
+
+@pytest.mark.parametrize("form", ["zip", "csv", "parquet"])
+def test_a_zip_and_a_table_are_the_folder(tmp_path: Path, form: str) -> None:
+    """They give the tensors, splits and fingerprint of the folder, decoded and from the cache."""
+    root = write_pictures(tmp_path / "photos", counts=GIVEN)
+    source, expected = packed(root, form=form), load_pictures(root)
+    assert same(load_pictures(source), expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("plumbline.data.picture_cache.decode_each", None)  # no picture can be decoded now
+        assert same(load_pictures(source), expected)
 
 
 def test_splits_are_made_once_and_stay(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,6 +38,8 @@ def predict(
     """
     from plumbline.cli.console import starting
 
+    # Threads of torch that wait by spinning take the processors from those that decode. Read at its import.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with starting():
         from plumbline.cli.predicting import Wanted, run_predict
     wanted = Wanted(words=tuple(paths), top=top, form=form, reject=reject, batch_size=batch_size)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.data.decode import SUFFIXES, decode_picture
+from plumbline.data.decode import SILENCE, SUFFIXES, decode_picture
 from plumbline.errors import PlumblineError
 
 # Small pictures in one task, so that handing it over is no part of the cost.
@@ -60,7 +60,8 @@ def decode_in_order(paths: Iterable[Path], *, size: int, workers: int | None = N
 
 
 def _decode_all(paths: list[Path], *, size: int, stop: threading.Event) -> list[Decoded]:
-    return [_decode(path, size=size) for path in paths if not stop.is_set()]
+    with SILENCE:
+        return [_decode(path, size=size) for path in paths if not stop.is_set()]
 
 
 def _decode(path: Path, *, size: int) -> Decoded:
