@@ -894,11 +894,15 @@ for place in worst.tolist():
 # ## 14. 自分の画像で
 #
 # クラスごとにフォルダーを分けて画像を置けば、それだけで学習できます。ここでは練習として、データセットから数十枚を PNG に書き出します。自分の画像に置き換えるときは、`pictures` をそのフォルダーにしてください。
+#
+# レシピは画像の枚数に合わせて選ばれます。ここでは `--epochs 16` を付けて短くしていますが、付けなければ、画像が少ないほど多くのエポックを学習します。
 
 # %% [markdown] lang="en"
 # ## 14. Your own pictures
 #
 # A folder with a subfolder for each class is all it takes. For practice some dozens of pictures are written as PNG files here; set `pictures` to a folder of your own to use that.
+#
+# The recipe is chosen to suit so many pictures. `--epochs 16` keeps it short here; without it, the fewer the pictures, the more epochs they are trained on.
 
 # %%
 needs("dataset", "of_class")
@@ -913,7 +917,7 @@ print(*(f"{folder.name}: {len(list(folder.iterdir()))}" for folder in sorted(pic
 # %%
 needs("pictures")
 own_run = new_folder("mine") / "run"
-plumbline(f"fit swa-quick --data {shlex.quote(str(pictures))} --set batch_size=32 --epochs 6 --average-epochs 2 --out {shlex.quote(str(own_run))}")
+plumbline(f"fit --data {shlex.quote(str(pictures))} --epochs 16 --out {shlex.quote(str(own_run))}")
 
 # %% [markdown] lang="ja"
 # 検証データとテストデータは自動的に取り分けられ、よく似た画像どうしは同じ側に置かれます。画像が少ないので、信頼区間が広いことに注目してください。学習したモデルに、まだ見せていない画像を見せてみます。
