@@ -26,6 +26,9 @@ _NAMES = re.compile(
     r"|torch (Size|device|[A-Z]\w*Storage|bool|b?float\d+|u?int\d+)|torch\.storage (Untyped|Typed)Storage"
 )
 
+# All that the settings in a file of weights may name: they become arguments of what is built.
+WEIGHTS_SETTINGS = frozenset({"model", "num_classes", "label_smoothing"})
+
 
 def write_checkpoint(content: dict[str, Any], *, path: Path, previous: Path | None = None) -> None:
     """Write beside `path`, seal, flush, rename: at every instant the old or the new file is there, whole.

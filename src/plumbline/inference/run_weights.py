@@ -10,7 +10,7 @@ from torch import nn
 from plumbline.errors import PlumblineError, nearest_of
 from plumbline.models import create_model
 from plumbline.records import RunFolder, WeightsName
-from plumbline.tensor_files import read_checkpoint
+from plumbline.tensor_files import WEIGHTS_SETTINGS, read_checkpoint
 
 _SIZE_OF_OLD_FILES = 32  # those from before it was written down hold CIFAR or the digits
 _PREFIX = "model."
@@ -67,7 +67,7 @@ def read_model(path: Path, *, image_size: int | None = None) -> StoredModel:
     settings, about = content.get("hyper_parameters", {}), content.get("plumbline", {})
     state = content.get("state_dict", {})
     missing = {"model", "num_classes"} - set(settings) | {"classes", "mean", "std"} - set(about)
-    unknown = set(settings) - {"model", "num_classes", "label_smoothing"}
+    unknown = set(settings) - WEIGHTS_SETTINGS
     if missing or unknown or len(about["classes"]) != settings["num_classes"]:
         raise PlumblineError(
             f"{path} holds no weights of a plumbline run: expected a model's name, its classes and their "

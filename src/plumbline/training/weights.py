@@ -10,7 +10,7 @@ import torch
 
 from plumbline.data import Dataset
 from plumbline.errors import PlumblineError
-from plumbline.tensor_files import read_checkpoint, write_checkpoint
+from plumbline.tensor_files import WEIGHTS_SETTINGS, read_checkpoint, write_checkpoint
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import Compute
 
@@ -51,7 +51,7 @@ def load_classifier(path: Path, *, compute: Compute | None = None) -> ImageClass
     """
     content = read_checkpoint(path)
     settings = content.get("hyper_parameters", {})
-    unknown = set(settings) - {"model", "num_classes", "label_smoothing"}
+    unknown = set(settings) - WEIGHTS_SETTINGS
     if "model" not in settings or unknown:
         raise PlumblineError(
             f"{path} holds no weights of a plumbline run: expected a model's name and classes."
