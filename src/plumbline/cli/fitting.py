@@ -117,8 +117,8 @@ def _new_recipe(arguments: FitArguments, *, compute: Compute, dataset: Dataset) 
         name, why = arguments.recipe, "as asked"
     elif own_pictures:
         # Muon rescales filters, which the weights of a network that was trained before need not survive.
-        suits_model = arguments.changes.get("model.name", "speednet_xs") in SPEED_NETS
-        name = "pictures" if suits_model else "pictures-any"
+        model = arguments.changes.get("model.name")
+        name = "pictures" if model is None or model in SPEED_NETS else "pictures-any"
         why = "no recipe was named, and this one suits so many pictures of one's own"
     elif compute.device.type == "cuda":
         name, why = "resnet18", "the full recipe, since there is a GPU"
