@@ -8,9 +8,11 @@ from plumbline.data.augment import (
     Fill,
     alternating_mask,
     crop_at,
+    draw_jitter,
     draw_mirrored,
     draw_offsets,
     flip_where,
+    jitter,
     normalize,
     random_crop,
     random_flip,
@@ -204,6 +206,21 @@ def test_same_generator_same_batch() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_jitter_moves_brightness_then_contrast_of_each_image() -> None:
+    """Every image has a shift and a factor of its own, in the ranges asked for, the same for its pixels."""
+    drawn = draw_jitter(4000, strength=0.2, generator=generator(3))
+    for values, centre in zip(drawn, (0.0, 1.0), strict=True):
+        assert centre - 0.2 <= values.min() < centre - 0.19
+        assert centre + 0.19 < values.max() <= centre + 0.2
+        assert values.mean() == pytest.approx(centre, abs=0.01)
+    assert abs(torch.corrcoef(drawn)[0, 1]) < 0.05
+    images = torch.randn(5, 3, 4, 4, generator=generator(4))
+    lit = jitter(images.clone(), drawn=drawn[:, :5])
+    for image, before, (shift, factor) in zip(lit, images, drawn[:, :5].T, strict=True):
+        assert torch.allclose(image, (before + shift) * factor)
+    assert torch.equal(jitter(images.clone(), drawn=torch.tensor([[0.0], [1.0]]).expand(2, 5)), images)
+
+
 def test_bad_arguments() -> None:
     """Impossible numbers are refused with what was expected."""
     images = pictures(2)
@@ -215,3 +232,5 @@ def test_bad_arguments() -> None:
         normalize(images, mean=[0.5], std=[0.5])
     with pytest.raises(PlumblineError, match="positive std"):
         normalize(images, mean=[0.5] * 3, std=[0.5, 0.5, 0.0])
+    with pytest.raises(PlumblineError, match="at least 0 and below 1"):
+        draw_jitter(2, strength=1.0, generator=generator())

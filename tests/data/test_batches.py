@@ -32,7 +32,7 @@ def stream(
         batch_size=16,
         seed=seed,
         augment=augment,
-        finish=lambda images, _epoch: images.float(),
+        finish=lambda images, _draw, _share: images.float(),
         drop_last=drop_last,
         rank=rank,
         world_size=world_size,
@@ -101,7 +101,7 @@ def test_augmentation_is_told_what_it_has() -> None:
         return images
 
     batches = BatchStream(
-        image_set(), batch_size=16, seed=7, augment=look, finish=lambda images, _: images, first_epoch=3
+        image_set(), batch_size=16, seed=7, augment=look, finish=lambda images, *_: images, first_epoch=3
     )
     batches.set_epoch(2)
     assert labels(batches) == torch.cat([draw.indices for draw in seen]).tolist()
@@ -187,7 +187,7 @@ def test_impossible_batch_sizes(batch_size: int) -> None:
     """A batch larger than the data, or of nothing, is refused."""
     with pytest.raises(PlumblineError, match=f"expected a batch size from 1 to the {COUNT} training images"):
         BatchStream(
-            image_set(), batch_size=batch_size, seed=7, augment=augment, finish=lambda images, _: images
+            image_set(), batch_size=batch_size, seed=7, augment=augment, finish=lambda images, *_: images
         )
 
 

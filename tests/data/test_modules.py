@@ -1,5 +1,6 @@
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import lightning
@@ -196,6 +197,25 @@ def test_crops_reflect(digits: Dataset) -> None:
         data = ImageDataModule(digits, batch_size=64, validation_count=0, seed=3, crop_fill=fill)  # type: ignore[arg-type]
         draw = Draw(torch.arange(64), 0, torch.Generator().manual_seed(1))
         assert int(data.augment(bright, draw).min()) == least
+
+
+def test_jitter_is_the_same_in_several_processes_and_leaves_the_other_draws(digits: Dataset) -> None:
+    """Two processes light a batch as one does, crop and flip stay as without it, and evaluation is plain."""
+    make = partial(ImageDataModule, digits, batch_size=64, validation_count=0, seed=3, train_sizes=(16,))
+    data, plain = make(jitter=0.2), make()
+    lit, labels = next(iter(data.train_batches()))
+    shares = [next(iter(data.train_batches(rank=rank, world_size=2)))[0] for rank in (0, 1)]
+    assert torch.equal(torch.cat(shares), lit)
+    unlit, same_labels = next(iter(plain.train_batches()))
+    assert torch.equal(labels, same_labels)
+    slopes = (lit - lit.mean((1, 2, 3), keepdim=True)) / (unlit - unlit.mean((1, 2, 3), keepdim=True))
+    factors = slopes.flatten(1).median(dim=1).values
+    assert 0.8 <= factors.min() < 0.9 < 1.1 < factors.max() <= 1.2
+    expected = unlit * factors.view(-1, 1, 1, 1)
+    assert (lit - expected).flatten(1).std(dim=1).max() < 1e-3
+    assert torch.equal(
+        next(iter(data.evaluation_batches("test")))[0], next(iter(plain.evaluation_batches("test")))[0]
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Total length of .list. across ranks is zero")

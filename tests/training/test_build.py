@@ -14,7 +14,7 @@ from plumbline.models import SpeedNet
 from plumbline.recipes import NAMED, Recipe, apply_settings
 from plumbline.recipes.edit import _leaves
 from plumbline.training.build import build_data, build_phase, phases
-from plumbline.training.device import choose_compute
+from plumbline.training.device import choose_compute, computes_bf16_natively
 
 CHANGES: dict[str, Any] = {
     "model.name": "shufflenet_v2_x1_0",
@@ -23,6 +23,7 @@ CHANGES: dict[str, Any] = {
     "class_weighting": "balanced",
     "augmentation.crop_padding": 2,
     "augmentation.flip": False,
+    "augmentation.jitter": 0.2,
     "resolution.train": [24],
     "resolution.test": 24,
     "batch_size": 100,
@@ -39,7 +40,8 @@ CHANGES: dict[str, Any] = {
     "averaging.epochs": 5,
     "averaging.rate": 0.2,
     "averaging.momentum": 0.5,
-    "precision": "bf16",
+    # What `auto` does not choose here.
+    "precision": "fp32" if computes_bf16_natively("cpu") else "bf16",
     "augmentation.padding": "reflect",
     "tta": "flip",
 }

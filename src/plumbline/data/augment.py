@@ -1,4 +1,4 @@
-"""Crop, flip, resize and normalise whole batches, with a random draw of its own for every image.
+"""Crop, flip, resize, normalise and jitter whole batches, with a random draw of its own for every image.
 
 All randomness comes from a CPU generator that the caller names, so the numbers are the same on every device.
 The work itself happens where the images are. Every function takes images in either memory format; crop and
@@ -210,3 +210,29 @@ def normalize(
     flat = values.permute(0, 2, 3, 1).view(count, height * width * channels)
     flat.mul_(scale.repeat(height * width)).add_(shift.repeat(height * width))
     return values.to(dtype)
+
+
+def draw_jitter(count: int, *, strength: float, generator: torch.Generator) -> torch.Tensor:
+    """Draw how to light `count` images: float32 (2, N), shifts on ±strength, then factors on 1 ± strength.
+
+    >>> draw_jitter(3, strength=0.0, generator=torch.Generator()).tolist()
+    [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    """
+    if not 0 <= strength < 1:
+        raise PlumblineError(f"expected a jitter of at least 0 and below 1, got {strength}")
+    drawn = strength * (2 * torch.rand(2, count, generator=generator) - 1)
+    drawn[1] += 1
+    return drawn
+
+
+def jitter(images: torch.Tensor, *, drawn: torch.Tensor) -> torch.Tensor:
+    """Shift the brightness of normalised images (N, C, H, W), then scale their contrast, both in place.
+
+    `drawn`, (2, N), is what `draw_jitter` gives: a shift, in deviations of the data's pixels, and a factor
+    for each image, as in github.com/hiverge/cifar10-speedrun.
+
+    >>> jitter(torch.tensor([[[[0.0, 1.0]]]]), drawn=torch.tensor([[1.0], [2.0]])).flatten()
+    tensor([2., 4.])
+    """
+    shifts, factors = drawn.to(images).view(2, -1, 1, 1, 1)
+    return images.add_(shifts).mul_(factors)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from plumbline.data.images import Images
 
     Augment = Callable[[torch.Tensor, "Draw"], torch.Tensor]
-    Finish = Callable[[torch.Tensor, int], torch.Tensor]
+    Finish = Callable[[torch.Tensor, "Draw", slice], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class BatchStream:
     "augment" at (epoch, batch); nothing else is remembered, so a resumed pass goes on exactly where it
     stopped.
 
-    `augment` takes uint8 (N, 3, H, W) and a `Draw`, `finish` takes what it gives and the epoch.
+    `augment` takes uint8 (N, 3, H, W) and a `Draw`; `finish` takes this process's share of what it gives,
+    the same `Draw`, and which slice of the batch the share is.
     `batch_size` counts the images of all `world_size` processes together; this one, `rank`, gets its
     contiguous share of every batch, augmented exactly as in a run of one process. The last, smaller batch is
     kept unless `drop_last`. `first_epoch` is added to every epoch, so that a second training phase need not
@@ -141,7 +142,7 @@ class BatchStream:
         rank, world_size = self._share
         share = slice(len(images) * rank // world_size, len(images) * (rank + 1) // world_size)
         labels = self.split.labels.index_select(0, draw.indices[share].to(self.split.device))
-        return self._finish(images[share], draw.epoch - self._first_epoch), labels
+        return self._finish(images[share], draw, share), labels
 
 
 class EvaluationBatches:

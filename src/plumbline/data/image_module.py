@@ -11,9 +11,11 @@ from lightning import LightningDataModule
 from plumbline.data.augment import (
     alternating_mask,
     crop_at,
+    draw_jitter,
     draw_mirrored,
     draw_offsets,
     flip_where,
+    jitter,
     normalize,
     resize,
 )
@@ -56,6 +58,8 @@ class ImageDataModule(LightningDataModule):
         crop_fill: what these pixels are: zeros, or the image reflected.
         flip: mirror half of the images, drawn anew for every batch; "alternating": half of them in even
             epochs, the other half in odd ones.
+        jitter: how far brightness and contrast of every training image are moved at random, see
+            `draw_jitter`; 0: not at all.
         train_sizes: image sizes that share `epochs` evenly, say smaller ones first; empty: as they are.
         epochs: how many epochs `train_sizes` are spread over; needed with more than one size.
         test_size: image size for validation and test; None: as they are.
@@ -76,6 +80,7 @@ class ImageDataModule(LightningDataModule):
         crop_padding: int = 4,
         crop_fill: Fill = "zeros",
         flip: bool | Literal["alternating"] = True,
+        jitter: float = 0.0,
         train_sizes: Sequence[int] = (),
         epochs: int | None = None,
         test_size: int | None = None,
@@ -96,6 +101,7 @@ class ImageDataModule(LightningDataModule):
         self.crop_padding = crop_padding
         self.crop_fill = crop_fill
         self.flip = flip
+        self.jitter = jitter
         self.train_sizes = tuple(train_sizes)
         self.epochs = epochs or 1
         self.test_size = test_size
@@ -172,11 +178,16 @@ class ImageDataModule(LightningDataModule):
             images, padding=self.crop_padding, offsets=offsets, fill=self.crop_fill, mirrored=mirrored
         )
 
-    def finish_training(self, images: torch.Tensor, epoch: int) -> torch.Tensor:
-        """Bring augmented uint8 images to the epoch's size and normalise them."""
+    def finish_training(self, images: torch.Tensor, draw: Draw, share: slice) -> torch.Tensor:
+        """Bring augmented uint8 images, a share of a drawn batch, to the epoch's size, normalised and lit."""
         if self.train_sizes:
+            epoch = draw.epoch - self.first_epoch
             images = resize(images, size=stage_size(epoch, epochs=self.epochs, sizes=self.train_sizes))
-        return self._normalize(images)
+        normalized = self._normalize(images)
+        if not self.jitter:
+            return normalized
+        drawn = draw_jitter(len(draw.indices), strength=self.jitter, generator=draw.generator)
+        return jitter(normalized, drawn=drawn[:, share])
 
     def finish(self, images: torch.Tensor) -> torch.Tensor:
         """Bring uint8 images to the evaluation size and normalise them."""

@@ -35,12 +35,14 @@ class Augmentation(Section):
     """What is done to a training image, anew in every epoch.
 
     `padding` is what a crop sees beyond the edge: None is zeros. `flip` alternates where an image is mirrored
-    in every other epoch, half of them in the even ones (Jordan, arXiv 2404.00498).
+    in every other epoch, half of them in the even ones (Jordan, arXiv 2404.00498). `jitter` is how far
+    brightness and contrast are moved: by up to so many deviations of the data's pixels, and so much of 1.
     """
 
     crop_padding: Annotated[int, Field(ge=0, le=64)] = 4
     padding: Literal["reflect"] | None = None
     flip: bool | Literal["alternating"] = True
+    jitter: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class Resolution(Section):
