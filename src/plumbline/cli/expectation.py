@@ -12,8 +12,10 @@ from plumbline.training.build import epochs_of, phases
 from plumbline.training.device import Compute
 from plumbline.training.request import Request
 
-# A third of a second of matrix products tells the rate well enough for a sentence.
-_SIDE, _SECONDS = 2048, 0.3
+_SIDE = 2048
+# A process that has just begun may stay below half of the processor's rate for a second (docs/log.md), so a
+# run that takes longer than a minute is worth a second look.
+_SECONDS, _SECONDS_OF_LONG, _LONG = 0.3, 2.0, 60.0
 
 
 def arithmetic_of(request: Request, *, training_images: int) -> ArithmeticPart:
@@ -25,21 +27,22 @@ def arithmetic_of(request: Request, *, training_images: int) -> ArithmeticPart:
         images_per_epoch=training_images,
         epochs=range(sum(epochs_of(recipe, phase=phase) for phase in phases(recipe))),
     )
-    is_cpu = compute.device.type == "cpu"
-    rate = matrix_rate(
-        compute.autocast or torch.float32,
-        device=compute.device,
-        side=_SIDE if is_cpu else None,
-        at_least=_SECONDS,
-    )
+    rate = _rate(compute, seconds=_SECONDS)
+    if flop / rate > _LONG:
+        rate = max(rate, _rate(compute, seconds=_SECONDS_OF_LONG))
     return ArithmeticPart(training_flop=flop, matrix_flop_per_second=rate)
 
 
+def _rate(compute: Compute, *, seconds: float) -> float:
+    side = _SIDE if compute.device.type == "cpu" else None
+    return matrix_rate(compute.autocast or torch.float32, device=compute.device, side=side, at_least=seconds)
+
+
 def expectation(arithmetic: ArithmeticPart, *, compute: Compute) -> str:
-    """Say the time below which a run cannot be done on this processor."""
+    """Say the time below which a run cannot be done at the rate that was measured."""
     flop, rate = arithmetic.training_flop, arithmetic.matrix_flop_per_second
     lacks = "" if compute.precision != "fp32" else ", which has no bf16 arithmetic or was not asked to use it"
     return (
         f"Training takes {flop / 1e15:.3g} PFLOP; at {rate / 1e12:.2g} TFLOP/s, the rate of matrix products "
-        f"on this processor{lacks}, that is {in_words(flop / rate)} at the very least."
+        f"just now on this processor{lacks}, that is {in_words(flop / rate)} at the very least."
     )
