@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from benchmarks.small import small_recipe
+from benchmarks.small import small_dataset, small_recipe
+from plumbline.benchmarks import overhead
 from plumbline.benchmarks.overhead import (
     WARM_UP,
     Overhead,
@@ -19,7 +20,9 @@ from plumbline.benchmarks.overhead import (
     measure_overhead,
     record_of,
 )
+from plumbline.data.catalog import CIFAR10
 from plumbline.errors import PlumblineError
+from plumbline.training import scoring
 from plumbline.training.device import choose_compute
 
 if TYPE_CHECKING:
@@ -34,14 +37,24 @@ def asked_for(recipe: Recipe, *, steps: int = 2) -> OverheadAsked:
 def test_both_sides_do_the_same_step() -> None:
     """After all steps the weights of both are equal bit for bit: the bare loop leaves out nothing."""
     asked = asked_for(small_recipe())
-    overhead = measure_overhead(asked)
-    (one,) = overhead.rounds
+    measured = measure_overhead(asked)
+    (one,) = measured.rounds
     assert one.weights_differ_by == 0
     assert one.fit_seconds > 0
     assert one.bare_seconds > 0
-    record = record_of(overhead, asked=asked)
+    record = record_of(measured, asked=asked)
     assert record["ratio_median"] == one.fit_seconds / one.bare_seconds
     assert record["rounds"][0]["weights_differ_by"] == 0
+
+
+def test_test_images_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set whose duplicates are known is measured too: nothing is scored, and no look at a test counted."""
+    images = replace(small_dataset(), fingerprint=CIFAR10.fingerprint or "")
+    monkeypatch.setattr(overhead, "load_images", lambda: images)
+    asked = asked_for(small_recipe())
+    monkeypatch.setattr(scoring, "count_look", pytest.fail)
+    (one,) = measure_overhead(asked).rounds
+    assert one.weights_differ_by == 0
 
 
 def test_the_clock_runs_between_its_two_marks() -> None:

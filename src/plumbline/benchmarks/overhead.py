@@ -38,7 +38,6 @@ from plumbline.training.run import Run
 from plumbline.training.weights import load_classifier
 
 WARM_UP = 3
-_TEST_IMAGES = 64  # a run ends with scores, which are not measured here
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,12 @@ def time_fit(
     """Give seconds a step of a whole run in a new folder, and the weights it ends with."""
     clock = StepClock((WARM_UP, WARM_UP + asked.steps), device=asked.compute.device)
     request = Request(
-        recipe=asked.recipe, dataset=dataset, seed=SEED, compute=asked.compute, command="plumbline bench"
+        recipe=asked.recipe,
+        dataset=dataset,
+        seed=SEED,
+        compute=asked.compute,
+        command="plumbline bench",
+        leaves_test_alone=True,
     )
     run = create_run_folder(folder)
     Run.start(request, folder=run, progress=clock).execute()
@@ -215,9 +219,7 @@ def _cut(dataset: Dataset, *, asked: OverheadAsked) -> Dataset:
             f"{WARM_UP} warm-up and {asked.steps} measured steps of {asked.recipe.batch_size} images, and "
             f"one more, exceed the {there:,} images there are. Take fewer or smaller ones (--steps, --batch)."
         )
-    some = dataset.train.select(torch.arange(count))
-    few = dataset.test.select(torch.arange(min(_TEST_IMAGES, len(dataset.test))))
-    return replace(dataset, train=some, test=few)
+    return replace(dataset, train=dataset.train.select(torch.arange(count)))
 
 
 def _difference(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> float:
