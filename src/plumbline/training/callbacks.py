@@ -26,9 +26,19 @@ class SeedEachStep(Callback):
     def __init__(self, seed: int, *, first_step: int) -> None:
         self._seed, self._first_step = seed, first_step
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401, ARG002
-        """Seed torch for this step."""
-        torch.manual_seed(stream_seed(self._seed, "layers", self._first_step + trainer.global_step))
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401
+        """Seed torch for this step, on the CPU and where the network is.
+
+        `torch.manual_seed` would do it for every kind of device that there might be, and note each time where
+        it was called from: 0.6 ms a step (torch 2.15).
+        """
+        seed = stream_seed(self._seed, "layers", self._first_step + trainer.global_step)
+        torch.default_generator.manual_seed(seed)
+        match pl_module.device.type:
+            case "cuda":
+                torch.cuda.manual_seed(seed)
+            case "mps":
+                torch.mps.manual_seed(seed)
 
 
 SAVE_EVERY_SECONDS = 300.0

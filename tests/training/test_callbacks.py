@@ -1,0 +1,48 @@
+"""The hooks between the Trainer and a run."""
+
+from __future__ import annotations
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from plumbline.streams import stream_seed
+from plumbline.training.callbacks import SeedEachStep
+
+
+class Drawing(lightning.LightningModule):
+    """Notes what torch draws in each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        self.drawn: list[Tensor] = []
+
+    def training_step(self, batch: list[Tensor], _: int) -> Tensor:
+        self.drawn.append(torch.rand(4))
+        loss: Tensor = self.layer(batch[0]).mean()
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_layers_draw_by_the_step_alone() -> None:
+    """What was drawn before changes nothing, and each step has numbers of its own, after those of a phase."""
+    module = Drawing()
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_steps=3,
+        callbacks=[SeedEachStep(7, first_step=10)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    torch.rand(5)
+    trainer.fit(module, DataLoader(TensorDataset(torch.ones(3, 1))))
+    for step, drawn in enumerate(module.drawn):
+        torch.manual_seed(stream_seed(7, "layers", 10 + step))
+        assert torch.equal(drawn, torch.rand(4))
+    assert len(module.drawn) == 3
