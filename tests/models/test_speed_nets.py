@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from plumbline.data import load_dataset
+from plumbline.data.augment import resize
+from plumbline.data.modules import ImageDataModule
 from plumbline.errors import PlumblineError
 from plumbline.models import SpeedNet, create_model, describe_model, whitening_filter
 
@@ -143,6 +146,19 @@ def test_whitening_sets_the_frozen_filter_and_nothing_else() -> None:
     assert half.whitening.weight.dtype == torch.float16
     with pytest.raises(PlumblineError, match="images: expected normalised floats"):
         model.whiten(_images(20).byte())
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_grey_images_give_gradients_of_ordinary_size(precision: torch.dtype) -> None:
+    """No channel starts without variance, which would multiply what flows back by a million at each norm."""
+    data = ImageDataModule(load_dataset("digits"), batch_size=128, validation_count=0, seed=3)
+    grey = data.normalized_images("train", count=1437)
+    model = _build("speednet_xs")
+    model.whiten(grey)
+    with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
+        loss = nn.functional.cross_entropy(model(resize(grey[:128], size=20)), torch.arange(128) % 10)
+    torch.autograd.backward(loss)
+    assert max(float(p.grad.abs().max()) for p in model.parameters() if p.grad is not None) < 10
 
 
 def test_the_arithmetic_is_as_planned() -> None:

@@ -75,6 +75,14 @@ def test_the_covariance_is_that_of_every_patch() -> None:
     assert patch_covariance(images + 10.0, size=2).min() > 90
 
 
+def test_grey_images_leave_no_output_without_variance(photos: torch.Tensor) -> None:
+    """Their 4 directions fill the places of all 12, each as white as it is alone."""
+    weights = whitening_filter(photos[:, :1].expand(-1, 3, -1, -1))
+    assert all(torch.equal(weights[place], weights[place % 4]) for place in range(12))
+    variances = _second_moments(weights, photos[:, :1].expand(-1, 3, -1, -1)).diag()
+    assert 0.3 < variances.min() < variances.max() < 1.001
+
+
 def test_images_of_one_colour_give_a_finite_filter() -> None:
     """Directions without any variance are divided by the root of epsilon, never by zero."""
     weights = whitening_filter(torch.ones(4, 3, 8, 8))

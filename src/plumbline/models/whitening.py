@@ -7,6 +7,7 @@ import torch
 from plumbline.errors import PlumblineError
 
 _IMAGES_AT_ONCE = 256
+_NO_VARIANCE = 1e-2  # of epsilon
 
 
 def patch_covariance(images: torch.Tensor, *, size: int) -> torch.Tensor:
@@ -56,16 +57,17 @@ def whitening_filter(images: torch.Tensor, *, size: int = 2, epsilon: float = 5e
     """Give the filter whose outputs over the patches of these images are uncorrelated and of variance 1.
 
     Its first half are the eigenvectors of the patch covariance, the one of the largest eigenvalue first, each
-    divided by sqrt(eigenvalue + epsilon). Its second half is the first negated, so that an activation which
-    keeps the positive side keeps both. Signs do not depend on the linear algebra library: the entry of
-    largest magnitude is positive. Where eigenvalues coincide, as those of the colours in grey images do, the
-    choice of eigenvectors between them is the library's.
+    divided by sqrt(eigenvalue + epsilon). Directions in which the images do not vary (eigenvalues below a
+    hundredth of epsilon: the colours of grey images) are left out, and the others repeated in their place: an
+    output that never changes would leave a BatchNorm no variance to divide by. The second half is the first
+    negated, so that an activation which keeps the positive side keeps both. Signs do not depend on the linear
+    algebra library: the entry of largest magnitude is positive. Where eigenvalues coincide, the choice of
+    eigenvectors between them is the library's.
 
     Args:
         images: floats (N, 3, H, W), normalised; a few thousand suffice.
         size: side of the filter in pixels.
-        epsilon: variance below which a direction is taken for noise and not brought to variance 1; above
-            zero, since images of few colours have directions without any.
+        epsilon: variance below which a direction is taken for noise and not brought to variance 1.
 
     Returns:
         float32 (2·3·size², 3, size, size) on the CPU: weights for a convolution without padding.
@@ -85,5 +87,7 @@ def whitening_filter(images: torch.Tensor, *, size: int = 2, epsilon: float = 5e
     rows = vectors.T.flip(0)
     largest = rows.gather(1, rows.abs().argmax(dim=1, keepdim=True))
     scaled = rows * largest.sign() / (values.flip(0) + epsilon).sqrt()[:, None]
-    half = scaled.float().reshape(-1, 3, size, size)
+    varied = max(1, int((values >= _NO_VARIANCE * epsilon).sum()))
+    kept = scaled[torch.arange(len(scaled)) % varied]
+    half = kept.float().reshape(-1, 3, size, size)
     return torch.cat((half, -half))
