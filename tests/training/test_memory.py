@@ -24,9 +24,10 @@ def network(*, width: int) -> nn.Module:
     )
 
 
-def test_the_need_grows_with_width_and_with_the_area_of_the_images() -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_need_grows_with_width_and_with_the_area_of_the_images(precision: str) -> None:
     """Twice the width keeps about twice the bytes an image; twice the side keeps four times."""
-    compute = choose_compute("cpu")
+    compute = choose_compute("cpu", precision=precision)
     small, wide = (memory_need(network(width=width), image_size=16, compute=compute) for width in (64, 128))
     large = memory_need(network(width=64), image_size=32, compute=compute)
     assert 1.9 < wide.per_image / small.per_image < 2.1
@@ -34,10 +35,12 @@ def test_the_need_grows_with_width_and_with_the_area_of_the_images() -> None:
     assert large.fixed == small.fixed
 
 
-def test_the_need_covers_what_backward_keeps() -> None:
-    """Input and both ReLUs' outputs must be kept: no less than these is counted."""
-    need = memory_need(network(width=64), image_size=16, compute=choose_compute("cpu"))
-    assert need.per_image >= (3 + 64 + 64) * 16 * 16 * 4
+@pytest.mark.parametrize(("precision", "size"), [("fp32", 4), ("bf16", 2)])
+def test_the_need_covers_what_backward_keeps(precision: str, size: int) -> None:
+    """Input and both ReLUs' outputs must be kept: no less than these is counted, and no weight an image."""
+    need = memory_need(network(width=64), image_size=16, compute=choose_compute("cpu", precision=precision))
+    kept = (3 + 64 + 64) * 16 * 16 * size
+    assert kept <= need.per_image < 2.5 * kept
 
 
 def test_the_model_itself_is_left_as_it_was() -> None:

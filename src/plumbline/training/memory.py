@@ -15,7 +15,7 @@ from plumbline.data.free_memory import free_main_memory
 from plumbline.errors import PlumblineError
 from plumbline.training.device import Compute, computes_bf16_natively
 
-_PROBE = 2  # images; the bytes that backward keeps grow with them in a line
+_PROBES = (2, 4)  # images; the bytes that backward keeps grow with them in a line
 # Beside what backward keeps: gradients in flight and the workspace of convolutions (measured, docs/log.md).
 _IN_FLIGHT = 1.6
 _COPIES_OF_WEIGHTS = 6  # weights, gradients, momentum, an average, and a checkpoint on its way to disk
@@ -41,31 +41,41 @@ class MemoryNeed:
 
 
 def memory_need(model: nn.Module, *, image_size: int, compute: Compute) -> MemoryNeed:
-    """Run a copy of the model on two images and count what backward would keep of them.
+    """Run a copy of the model on two images, then on four, and count what backward would keep of them.
 
-    `model` maps images (N, 3, S, S) to logits (N, C).
+    `model` maps images (N, 3, S, S) to logits (N, C). What does not grow with the images, such as copies of
+    the weights in half precision, belongs to `fixed`.
     """
     twin = copy.deepcopy(model).to(compute.device).train()
+    few, more = (_kept(twin, images=count, image_size=image_size, compute=compute) for count in _PROBES)
+    per_image = (more - few) / (_PROBES[1] - _PROBES[0])
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in twin.parameters())
+    return MemoryNeed(
+        fixed=int(_COPIES_OF_WEIGHTS * weights + few - per_image * _PROBES[0]),
+        per_image=int(per_image * _IN_FLIGHT),
+    )
+
+
+def _kept(model: nn.Module, *, images: int, image_size: int, compute: Compute) -> int:
+    """Count the bytes that backward would keep of so many images, the parameters themselves left out."""
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    parameters = {parameter.untyped_storage().data_ptr() for parameter in twin.parameters()}
-    images = torch.zeros(_PROBE, 3, image_size, image_size, device=compute.device)
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    batch = torch.zeros(images, 3, image_size, image_size, device=compute.device)
     if compute.channels_last:
-        images = images.to(memory_format=torch.channels_last)
+        batch = batch.to(memory_format=torch.channels_last)
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         torch.autocast(compute.device.type, dtype=compute.autocast, enabled=compute.autocast is not None),
     ):
-        twin(images)
-    activations = sum(
+        model(batch)
+    return sum(
         tensor.untyped_storage().nbytes() for pointer, tensor in kept.items() if pointer not in parameters
     )
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in twin.parameters())
-    return MemoryNeed(fixed=_COPIES_OF_WEIGHTS * weights, per_image=int(activations / _PROBE * _IN_FLIGHT))
 
 
 def free_memory(compute: Compute) -> int | None:
