@@ -99,7 +99,8 @@ def test_saved_weights_score_what_the_record_says(
     path = finished.checkpoint(name)
     for classifier in (load_classifier(path), ImageClassifier.load_from_checkpoint(path)):
         again = classifier.to(memory_format=torch.channels_last)
-        result = score(predict(again, batches=built.data.evaluation_batches("test")))
+        batches = built.data.evaluation_batches("test")
+        result = score(predict(again, batches=batches, autocast=choose_compute("cpu").autocast))
         assert (result.correct, result.count) == (expected.correct, expected.count)
         assert result.loss == pytest.approx(expected.loss, rel=1e-6)
 
@@ -113,7 +114,7 @@ def test_batchnorm_of_the_averaged_checkpoint_is_that_of_the_averaged_weights(
     before = classifier.model.state_dict()["conv1.1.running_mean"].clone()
     batches = built.data.train_batches()
     batches.set_epoch(2)
-    refresh_batch_norm(classifier, batches=batches)
+    refresh_batch_norm(classifier, batches=batches, autocast=choose_compute("cpu").autocast)
     assert torch.equal(classifier.model.state_dict()["conv1.1.running_mean"], before)
     raw = load_classifier(finished.checkpoint("raw")).model.state_dict()["conv1.1.running_mean"]
     assert not torch.equal(raw, before)

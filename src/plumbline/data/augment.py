@@ -215,8 +215,9 @@ def normalize(
 def draw_jitter(count: int, *, strength: float, generator: torch.Generator) -> torch.Tensor:
     """Draw how to light `count` images: float32 (2, N), shifts on ±strength, then factors on 1 ± strength.
 
-    >>> draw_jitter(3, strength=0.0, generator=torch.Generator()).tolist()
-    [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    >>> shifts, factors = draw_jitter(3, strength=0.2, generator=torch.Generator())
+    >>> bool((shifts.abs() <= 0.2).all()), bool(((factors - 1).abs() <= 0.2).all())
+    (True, True)
     """
     if not 0 <= strength < 1:
         raise PlumblineError(f"expected a jitter of at least 0 and below 1, got {strength}")

@@ -58,8 +58,7 @@ class ImageDataModule(LightningDataModule):
         crop_fill: what these pixels are: zeros, or the image reflected.
         flip: mirror half of the images, drawn anew for every batch; "alternating": half of them in even
             epochs, the other half in odd ones.
-        jitter: how far brightness and contrast of every training image are moved at random, see
-            `draw_jitter`; 0: not at all.
+        jitter: how far brightness and contrast are moved at random, see `draw_jitter`; 0: not at all.
         train_sizes: image sizes that share `epochs` evenly, say smaller ones first; empty: as they are.
         epochs: how many epochs `train_sizes` are spread over; needed with more than one size.
         test_size: image size for validation and test; None: as they are.
@@ -127,7 +126,8 @@ class ImageDataModule(LightningDataModule):
         """Give the images of "train", "validation" or "test" on `device`; the last copy made is kept."""
         placed = self._placed.get(split)
         if placed is None or placed.device != torch.device(device):
-            placed = self._placed[split] = self._choose(split).to(device).channels_last()
+            chosen = _choose(split, dataset=self.dataset, splits=self.splits)
+            placed = self._placed[split] = chosen.to(device).channels_last()
         return placed
 
     def normalized_images(
@@ -224,14 +224,6 @@ class ImageDataModule(LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return self.evaluation_batches(split, device=device)
 
-    def _choose(self, split: str) -> Images:
-        if split == "test":
-            return self.dataset.test
-        indices = {"train": self.splits.train, "validation": self.splits.validation}
-        if split not in indices:
-            raise PlumblineError(f"expected the split train, validation or test, got {split!r}")
-        return self.dataset.train.select(indices[split])
-
     def _normalize(self, images: torch.Tensor) -> torch.Tensor:
         return normalize(
             images,
@@ -240,6 +232,15 @@ class ImageDataModule(LightningDataModule):
             dtype=self.dtype,
             channels_last=self.channels_last,
         )
+
+
+def _choose(split: str, *, dataset: Dataset, splits: Split) -> Images:
+    if split == "test":
+        return dataset.test
+    indices = {"train": splits.train, "validation": splits.validation}
+    if split not in indices:
+        raise PlumblineError(f"expected the split train, validation or test, got {split!r}")
+    return dataset.train.select(indices[split])
 
 
 def _splits(dataset: Dataset, *, validation_count: int, seed: int) -> Split:
