@@ -1,4 +1,4 @@
-"""What to tell a person whose torch and torchvision do not belong together."""
+"""Which packages are installed, and what to say where torch and torchvision do not belong together."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def explain_import_error(error: BaseException) -> PlumblineError | None:
 
 def _advice(symptom: str) -> str:
     return (
-        f"torch {_installed('torch')} and torchvision {_installed('torchvision')} do not fit together "
+        f"torch {installed('torch')} and torchvision {installed('torchvision')} do not fit together "
         f"({symptom}): expected two wheels of one build, got two of different builds, such as the CUDA build "
         "of torchvision beside a torch that is CPU-only. Install both again in one command and from one "
         "package index (pip install --force-reinstall torch torchvision), or use the environment that "
@@ -49,10 +49,15 @@ def _advice(symptom: str) -> str:
     )
 
 
-def _installed(package: str) -> str:
+def installed(package: str) -> str:
+    """Give the version of a package, or "not installed": plumbline too may run from its source folder.
+
+    >>> installed("no-such-package")
+    'not installed'
+    """
     from importlib.metadata import PackageNotFoundError, version
 
     try:
         return version(package)
     except PackageNotFoundError:
-        return "(not installed)"
+        return "not installed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from importlib import metadata
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 # Changing this list changes what scripts of users rely on.
 SURFACE = {
-    "": ["--debug"],
+    "": ["--debug", "--version"],
     "fit": [
         *("RECIPE", "--average-epochs", "--data", "--device", "--devices", "--epochs", "--image-size"),
         *("--model", "--no-test", "--nodes", "--on-bad-image", "--out", "--precision", "--pretrained"),
@@ -62,6 +63,14 @@ def surface(command: Any, path: str = "") -> dict[str, list[str]]:  # noqa: ANN4
     found = {path: [*arguments, *(option for option in options if option != "--help")]}
     for name, below in getattr(command, "commands", {}).items():
         found |= surface(below, f"{path} {name}".strip())
+    return found
+
+
+def descriptions(command: Any, path: str = "") -> dict[str, str]:  # noqa: ANN401
+    """Give what a command says it does, and all below it."""
+    found = {path: command.help or ""}
+    for name, below in getattr(command, "commands", {}).items():
+        found |= descriptions(below, f"{path} {name}".strip())
     return found
 
 
@@ -110,6 +119,12 @@ def test_help_imports_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_version_is_that_of_the_package(plumbline: Plumbline) -> None:
+    """It is what pip says, and what records say."""
+    done = plumbline("--version")
+    assert (done.code, done.out) == (0, f"plumbline {metadata.version('plumbline')}\n")
+
+
 def test_exit_codes_are_documented(plumbline: Plumbline) -> None:
     """`plumbline --help` says what each exit code means."""
     text = " ".join(plumbline("--help").out.split())
@@ -122,6 +137,7 @@ def test_help_shows_brackets_and_every_option(plumbline: Plumbline) -> None:
     text = plumbline("fit", "--help").out
     for words in ("[RECIPE]", "PATH=VALUE", "path.to.field=value", "default: auto", "under runs/"):
         assert words in text
+    assert not [path for path, words in descriptions(typer.main.get_command(app)).items() if "[" in words]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from plumbline.cli import (
     tune,
 )
 from plumbline.durable import disk_fault
-from plumbline.engine import explain_import_error
+from plumbline.engine import explain_import_error, installed
 from plumbline.errors import PlumblineError, harmless, printable
 
 OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -62,11 +62,22 @@ app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
 
 
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001
+    if wanted:
+        typer.echo(f"plumbline {installed('plumbline')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
+    version: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks. Accepted anywhere.")] = False,  # noqa: FBT002
 ) -> None:
     """Image-classification baselines that people can trust, fast."""
+    del version  # its callback has told it
     del debug  # read in main(), before anything can fail
 
 

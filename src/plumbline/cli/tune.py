@@ -29,7 +29,7 @@ def tune(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Trials at once; they share this machine's cores.")] = 1,
 ) -> None:
-    """Search better values for a recipe; needs Optuna (pip install 'plumbline[tune]').
+    """Search better values for a recipe; needs Optuna, which the extra `tune` brings.
 
     Each trial is a plumbline fit of its own, judged on validation images; no test image is looked at. Trials
     that fall behind are pruned. Without --set the space follows from the recipe. The best recipe goes to

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError, version
 
+from plumbline.engine import installed
 from plumbline.errors import PlumblineError
 from plumbline.inference import TrainedModel
 from plumbline.inference.standing import standing
@@ -15,7 +15,7 @@ def describe(trained: TrainedModel) -> dict[str, str]:
     record = trained.record
     score = standing(record, weights=trained.weights)
     return {
-        "made_by": f"plumbline {version('plumbline')}",
+        "made_by": f"plumbline {installed('plumbline')}",
         "model": trained.name,
         "classes": json.dumps(trained.classes, ensure_ascii=False),
         "stored_size": str(trained.stored_size),
@@ -57,11 +57,3 @@ def missing_package(error: ImportError) -> PlumblineError:
     """Say which optional package is not here, and how to get it."""
     name = (error.name or str(error)).partition(".")[0]
     return PlumblineError(f"This export needs the package {name}: pip install 'plumbline[export]'.")
-
-
-def installed(package: str) -> str:
-    """Give the version of a package, or a word where it is not here."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

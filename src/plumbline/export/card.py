@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from plumbline.export.about import installed, preprocessing
+from plumbline.engine import installed
+from plumbline.export.about import preprocessing
 from plumbline.export.accept import Checks, Request
 from plumbline.export.int8 import Int8Report
 from plumbline.inference import TrainedModel

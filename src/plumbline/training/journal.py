@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import Any, Literal
 
 import torch
 
+from plumbline.engine import installed
 from plumbline.records import (
     EpochPart,
     PhaseName,
@@ -114,17 +114,10 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Give what the figures may depend on."""
-    return {name: _version(name) for name in _PACKAGES} | {
+    return {name: installed(name) for name in _PACKAGES} | {
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # run from its source folder, as on a machine where nothing can be installed
-        return "not installed"
 
 
 def peak_memory_bytes() -> int:
