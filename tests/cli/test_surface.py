@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
 from importlib import metadata
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +119,15 @@ def test_help_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_words_of_a_help_flow(plumbline: Plumbline) -> None:
+    """A line ends where the terminal does, not where the source's did: the next word would not fit."""
+    before_options = plumbline("serve", "--help").out.split("\u256d")[0].strip()
+    last = [line.strip() for line in re.split(r"\n\s*\n", before_options)[-1].splitlines()]
+    assert len(last) > 2
+    for line, following in pairwise(last):
+        assert len(line) + 1 + len(following.split()[0]) > 78
 
 
 def test_the_version_is_that_of_the_package(plumbline: Plumbline) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Sequence
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +61,16 @@ app.command("recipes")(recipes.recipes)
 app.command("models")(models.models)
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
+
+
+def _flowing(docstring: str | None) -> str:
+    """Join the lines of each paragraph, which typer would break where the source does, and again."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in cleandoc(docstring or "").split("\n\n"))
+
+
+for _group in (app, data.app, bench.app):
+    for _command in _group.registered_commands:
+        _command.help = _flowing(_command.callback.__doc__ if _command.callback else None)
 
 
 def _tell_version(wanted: bool) -> None:  # noqa: FBT001
