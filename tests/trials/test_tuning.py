@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from threading import Timer
+from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -120,6 +120,23 @@ def test_more_trials_are_added_to_those_there(tmp_path: Path) -> None:
     tuned = tune(ask(tmp_path / "t", trials=4, workers=2))
     assert starts(tuned) == [1, 1, 1, 1]
     assert len({row.values["schedule.max_rate"] for row in tuned.rows}) == 4
+
+
+def test_no_two_threads_ask_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optuna may give both the trial that waits: the recipe's own values twice, and one trial less."""
+    import optuna
+
+    ask_optuna, busy = optuna.Study.ask, Lock()
+
+    def slowly(study: optuna.Study) -> optuna.Trial:
+        assert busy.acquire(blocking=False)
+        time.sleep(0.2)
+        busy.release()
+        return ask_optuna(study)
+
+    monkeypatch.setattr(optuna.Study, "ask", slowly)
+    tuned = tune(ask(tmp_path / "t", trials=3, workers=3))
+    assert starts(tuned) == [1, 1, 1]
 
 
 def test_a_trial_that_falls_behind_is_pruned(tmp_path: Path) -> None:

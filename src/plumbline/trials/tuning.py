@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -123,12 +125,17 @@ def tune(asked: TuneAsked, *, progress: Progress = SILENT) -> Tuned:
 
 
 class _Search:
-    """The study, and what happens in each of its trials; with several workers in threads of their own."""
+    """The study, and what happens in each of its trials; each worker is a thread.
+
+    The trials are asked for one at a time: two threads that ask at once may be given the same queued trial,
+    since SQLite locks no row between the read and the write (optuna 5.0.0, seen).
+    """
 
     def __init__(self, asked: TuneAsked, *, progress: Progress) -> None:
         """Open the study, with the recipe's own values as its first trial."""
         self.asked, self.progress = asked, progress
         self._stopped: Exception | None = None
+        self._asking = Lock()
         self.study = open_study(self.asked.out / "study.sqlite", seed=self.asked.seed)
         put_back_interrupted(self.study)
         start = start_values(self.asked.space)
@@ -142,18 +149,36 @@ class _Search:
             self.progress.say(f"{done} of {self.asked.trials} trials are there already.")
         if done >= self.asked.trials:
             return
-        with self._stops():
-            self.study.optimize(
-                self._trial,
-                n_trials=self.asked.trials - done,
-                n_jobs=self.asked.workers,
-                catch=(_TrialFailed,),
-                callbacks=[lambda _, trial: self._tell(trial)],
-            )
+        with self._stops(), ThreadPoolExecutor(self.asked.workers) as workers:
+            made = [workers.submit(self._make_trial) for _ in range(self.asked.trials - done)]
+            for one in made:
+                one.result()
         self.check_stop()
 
-    def _trial(self, trial: optuna.Trial) -> float:
-        values = {one.field: _suggest(trial, one) for one in self.asked.space.dimensions}
+    def _make_trial(self) -> None:
+        """Make the next trial and tell the study what came of it; one that was stopped counts as failed."""
+        self.check_stop()
+        package = need_optuna()
+        with self._asking:
+            trial = self.study.ask()
+            values = {one.field: _suggest(trial, one) for one in self.asked.space.dimensions}
+        state, accuracy = package.trial.TrialState.FAIL, None
+        try:
+            accuracy = self._train(trial, values=values)
+            state = package.trial.TrialState.COMPLETE
+        except package.TrialPruned:
+            state = package.trial.TrialState.PRUNED
+        except _TrialFailed:
+            pass
+        except Exception as error:
+            self._stopped = self._stopped or error  # ends the trials of the other threads too
+            raise
+        finally:
+            self.study.tell(trial, accuracy, state=state)
+        self._report(trial.number)
+
+    def _train(self, trial: optuna.Trial, *, values: Mapping[str, Any]) -> float:
+        """Train a trial and give its accuracy on the validation images."""
         name = folder_of(trial)
         trial.set_user_attr("folder", name)
         recipe = apply_settings(self.asked.recipe, values)
@@ -173,8 +198,7 @@ class _Search:
             record = make_fit(fit, quiet=True, environment=environment, watch=watch)
         except PlumblineError as error:
             if not any(row.outcome != "failed" for row in _rows(self.study, out=self.asked.out)):
-                self._stopped = error  # nothing has worked so far, so what is wrong is wrong for all
-                raise
+                raise  # nothing has worked so far, so what is wrong is wrong for all
             trial.set_user_attr("trouble", str(error))
             note_end(trial)
             raise _TrialFailed from error
@@ -189,9 +213,9 @@ class _Search:
         if self._stopped is not None:
             raise self._stopped
 
-    def _tell(self, trial: optuna.trial.FrozenTrial) -> None:
+    def _report(self, number: int) -> None:
         rows = _rows(self.study, out=self.asked.out)
-        row = next((one for one in rows if one.number == trial.number), None)
+        row = next((one for one in rows if one.number == number), None)
         if row is not None:
             self.progress.say(f"{len(rows)} of {self.asked.trials}: {in_words(row)}")
 
