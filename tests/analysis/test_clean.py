@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from bench.table import ROOT, read_results
+from bench.table import ROOT
 
 from plumbline.analysis.clean import without_duplicates
+from plumbline.records import read_record
+
+BEFORE_THEY_WERE_KNOWN = ROOT / "results" / "resnet18-quick-cifar10-seed7"
 
 
 def test_the_quoted_score_is_given_without_the_duplicates() -> None:
     """How many there are, and accuracy and interval over the rest."""
-    _, record = read_results(ROOT / "results")[0]
+    record = read_record(BEFORE_THEY_WERE_KNOWN)
     scores = tuple(
         score.model_copy(update={"clean_correct": 7000, "clean_count": 9572}) for score in record.scores
     )
@@ -21,6 +24,6 @@ def test_the_quoted_score_is_given_without_the_duplicates() -> None:
 
 def test_where_nothing_is_known_nothing_is_said() -> None:
     """Records from before, and runs without a score, give no sentence."""
-    _, record = read_results(ROOT / "results")[0]
+    record = read_record(BEFORE_THEY_WERE_KNOWN)
     assert without_duplicates(record) is None
     assert without_duplicates(record.model_copy(update={"scores": ()})) is None

@@ -166,17 +166,17 @@ def test_a_moving_average_is_part_of_the_first_phase(speed: Recipe) -> None:
 
 
 def test_the_whitening_layer_is_set_from_the_training_images(speed: Recipe, digits: Dataset) -> None:
-    """What comes out of the first half of its filters has unit variance and no correlation."""
+    """What comes out of its first filters, one for each direction of grey images, is white."""
     made = build_phase(speed, phase="fit", dataset=digits, seed=7, compute=choose_compute("cpu"))
     model = made.classifier.model
     assert isinstance(model, SpeedNet)
     images = made.data.normalized_images("train", count=1000)
     with torch.no_grad():
-        out = torch.nn.functional.conv2d(images, model.whitening.weight)[:, :12]
+        out = torch.nn.functional.conv2d(images, model.whitening.weight)[:, :4]
     flat = out.permute(1, 0, 2, 3).flatten(1)
     covariance = flat @ flat.T / flat.shape[1]
-    # Directions that hardly vary in these scans are damped, not blown up.
-    assert covariance.diagonal().max() < 1.2
+    # The direction that varies least in these scans is damped a little, not blown up.
+    assert 0.8 < covariance.diagonal().min() < covariance.diagonal().max() < 1.2
     assert (covariance - covariance.diagonal().diag()).abs().max() < 0.1
 
 
