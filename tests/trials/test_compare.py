@@ -83,6 +83,20 @@ def test_a_run_that_fails_is_told_and_finished_ones_are_kept(tmp_path: Path) -> 
     assert not (tmp_path / "cmp" / "comparison.json").exists()
 
 
+@pytest.mark.slow
+def test_a_comparison_on_validation_images_scores_no_test_image(tmp_path: Path) -> None:
+    """What is chosen by it can still be judged on them; its runs are not those of a comparison on them."""
+    validation = (*COMPARE, "--split", "validation", "--seeds", "1")
+    done = run_process(*validation, cwd=tmp_path)
+    assert done.code == 0, done.err
+    (path,) = (tmp_path / "cmp").glob("*/seed1/record.json")
+    assert {score.split for score in read_record(path.parent).scores} == {"validation"}
+    assert read_comparison(tmp_path / "cmp").split == "validation"
+    refused = run_process(*COMPARE, "--seeds", "1", cwd=tmp_path)
+    assert refused.code == 2
+    assert "split was validation, now test" in refused.err
+
+
 def asked(*arms: str, out: Path, seeds: tuple[int, ...] | None = None) -> CompareAsked:
     return CompareAsked(arms=read_arms(arms, settings={}), seeds=seeds, out=out, data="digits")
 
@@ -150,7 +164,7 @@ def test_what_is_finished_is_checked_before_more_is_trained(tmp_path: Path) -> N
     other = record.model_copy(update={"dataset": record.dataset.model_copy(update={"fingerprint": "e" * 64})})
     (tmp_path / "out").mkdir()
     declaration = {"arms": [{"arm": "one"}, {"arm": "resnet18-quick", "digest": record.digest}]}
-    text = json.dumps(declaration | {"seeds": [1, 2], "data": "digits"})
+    text = json.dumps(declaration | {"seeds": [1, 2], "data": "digits", "split": "test"})
     (tmp_path / "out" / "declared.json").write_text(text)
     write_run(other, folder=tmp_path / "out" / arms[1].folder_name / "seed1")
     with pytest.raises(PlumblineError, match="their data differ"):

@@ -115,7 +115,8 @@ def _declaration(asked: CompareAsked) -> dict[str, Any]:
         {"arm": arm.label} | ({"digest": arm.recipe.digest} if arm.recipe is not None else {})
         for arm in asked.arms
     ]
-    return {"arms": arms, "seeds": list(asked.seeds or ()), "data": Path(asked.data).name}
+    seeds, data = list(asked.seeds or ()), Path(asked.data).name
+    return {"arms": arms, "seeds": seeds, "data": data, "split": asked.split}
 
 
 def _default_folder(asked: CompareAsked, *, wanted: Mapping[str, Any]) -> Path:
@@ -151,7 +152,8 @@ def _train(
     ]
     found = {name: dict(runs) for name, runs in known.items()}
     names = {arm.folder_name: arm.name for arm in reversed(asked.arms) if arm.recipe is not None}
-    told = _Told(total=len(seeds) * len(recipes), done=sum(map(len, found.values())), progress=progress)
+    done = sum(map(len, found.values()))
+    told = _Told(total=len(seeds) * len(recipes), done=done, split=asked.split, progress=progress)
     have = f"; {told.done} of them are there already" if told.done else ""
     progress.say(
         f"Declared: {', '.join(names[name] for name in recipes)}, seeds {name_seeds(seeds)}{have}. In {out}."
@@ -194,15 +196,17 @@ def _fit(asked: CompareAsked, *, recipe: Recipe, name: str, seed: int, out: Path
         folder=out / name / f"seed{seed}",
         data=asked.data,
         device=asked.device,
+        # Who compares on validation images is choosing, and the test images are for what was chosen.
+        flags=("--no-test",) if asked.split == "validation" else (),
     )
 
 
 class _Told:
     """Says after each run how far the whole is."""
 
-    def __init__(self, *, total: int, done: int, progress: Progress) -> None:
+    def __init__(self, *, total: int, done: int, split: SplitName, progress: Progress) -> None:
         self.total, self.done, self._before = total, done, done
-        self._progress, self._began = progress, monotonic()
+        self._split, self._progress, self._began = split, progress, monotonic()
 
     def bar(self, *, alone: bool) -> AbstractContextManager[Task]:
         """Give a bar over all runs, unless a run that is made alone shows its own."""
@@ -211,7 +215,7 @@ class _Told:
 
     def one_more(self, name: str, *, record: Record) -> None:
         self.done += 1
-        score = choose_score(record, selection=Selection())
+        score = choose_score(record, selection=Selection(), split=self._split)
         each = (monotonic() - self._began) / (self.done - self._before) / 60
         left = f"; about {each * (self.total - self.done):.0f} min left" if self.done < self.total else ""
         self._progress.say(
