@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from plumbline.data import Dataset, load_dataset
 from plumbline.errors import PlumblineError
-from plumbline.models import SpeedNet
+from plumbline.models import SpeedNet, create_model
 from plumbline.recipes import NAMED, Recipe, apply_settings
 from plumbline.recipes.edit import _leaves
 from plumbline.training.build import build_data, build_phase, phases
@@ -28,10 +29,10 @@ CHANGES: dict[str, Any] = {
     "resolution.test": 24,
     "batch_size": 100,
     "epochs": 3,
-    "label_smoothing": 0.1,
+    "label_smoothing": 0.3,
     "optimizer.weight_decay": 1e-3,
     "optimizer.nesterov": False,
-    "schedule.max_rate": 0.3,
+    "schedule.max_rate": 0.05,
     "schedule.warmup_fraction": 0.5,
     "schedule.start_divisor": 10.0,
     "schedule.final_divisor": 10.0,
@@ -46,6 +47,7 @@ CHANGES: dict[str, Any] = {
     "tta": "flip",
 }
 SPEED_CHANGES: dict[str, Any] = {
+    "model.whitening": "trained",
     "optimizer.filter_rate": 0.1,
     "optimizer.filter_momentum": 0.9,
     "optimizer.newton_schulz_steps": 5,
@@ -103,7 +105,7 @@ def built(recipe: Recipe, dataset: Dataset) -> list[Any]:
         found += [
             made.epochs,
             made.steps_per_epoch,
-            sum(parameter.numel() for parameter in classifier.parameters()),
+            sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad),
             classifier.label_smoothing,
             None if classifier.class_weights is None else classifier.class_weights.tolist(),
             [{key: value for key, value in group.items() if key != "params"} for group in groups],
@@ -178,6 +180,26 @@ def test_the_whitening_layer_is_set_from_the_training_images(speed: Recipe, digi
     # The direction that varies least in these scans is damped a little, not blown up.
     assert 0.8 < covariance.diagonal().min() < covariance.diagonal().max() < 1.2
     assert (covariance - covariance.diagonal().diag()).abs().max() < 0.1
+
+
+def test_a_trained_first_layer_starts_at_random(speed: Recipe, digits: Dataset) -> None:
+    """It is that of the seed, whatever the images."""
+    asked = apply_settings(speed, {"model.whitening": "trained"})
+    made = build_phase(asked, phase="fit", dataset=digits, seed=7, compute=choose_compute("cpu"))
+    drawn = create_model(asked.model.name, num_classes=10, image_size=9, seed=7)
+    assert torch.equal(first_filter(made.classifier.model), first_filter(drawn))
+
+
+def test_a_network_without_a_whitening_layer_is_refused(base: Recipe, digits: Dataset) -> None:
+    """The error says what to change."""
+    asked = apply_settings(base, {"model.whitening": "trained"})
+    with pytest.raises(PlumblineError, match="has no whitening layer"):
+        build_phase(asked, phase="fit", dataset=digits, seed=7, compute=choose_compute("cpu"))
+
+
+def first_filter(model: nn.Module) -> torch.Tensor:
+    assert isinstance(model, SpeedNet)
+    return model.whitening.weight
 
 
 def test_validation_can_be_left_out(base: Recipe, digits: Dataset) -> None:

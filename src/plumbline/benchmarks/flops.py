@@ -53,7 +53,9 @@ def recipe_flops(recipe: Recipe, *, num_classes: int, image_size: int) -> ImageF
     The bias of a whitening layer counts as frozen, which it is in most steps: the count is a floor.
     """
     model = create_model(recipe.model.name, num_classes=num_classes, image_size=image_size, seed=0)
-    if isinstance(model, SpeedNet) and isinstance(recipe.optimizer, MuonSgd):
+    if isinstance(model, SpeedNet) and recipe.model.whitening == "trained":
+        model.whitening.requires_grad_()
+    elif isinstance(model, SpeedNet) and isinstance(recipe.optimizer, MuonSgd):
         model.whitening.requires_grad_(requires_grad=False)
     return count_flops(model, image_size=image_size)
 

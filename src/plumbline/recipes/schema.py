@@ -25,10 +25,15 @@ class Section(BaseModel):
 
 
 class Model(Section):
-    """Which network, and what its weights start from."""
+    """Which network, and what its weights start from.
+
+    `whitening` is for the speed networks: their first layer is computed from training images and stays as it
+    is (None), or starts at random and is trained like the others (trained).
+    """
 
     name: str = "resnet18"
     pretrained: bool = False
+    whitening: Literal["trained"] | None = None
 
 
 class Augmentation(Section):

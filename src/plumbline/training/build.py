@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from plumbline.data import Dataset
 from plumbline.data.modules import ImageDataModule
@@ -51,8 +52,8 @@ def epochs_of(recipe: Recipe, *, phase: PhaseName) -> int:
 def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int, compute: Compute) -> Built:
     """Build model, data and optimization of one phase; the weights are those of the seed's `init` stream.
 
-    Raises PlumblineError where the recipe does not fit the data: a batch larger than the training split, an
-    image size the model cannot take.
+    Raises PlumblineError where the recipe does not fit the data, a batch larger than the training split or an
+    image size the model cannot take, or its parts do not fit each other.
     """
     data = build_data(recipe, phase=phase, dataset=dataset, seed=seed, compute=compute)
     epochs = epochs_of(recipe, phase=phase)
@@ -63,8 +64,7 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
         image_size=min(*recipe.resolution.train, recipe.resolution.test),
         seed=seed,
     )
-    if isinstance(model, SpeedNet) and phase == "fit":
-        model.whiten(data.normalized_images("train", count=_WHITENING_IMAGES))
+    _prepare_first_layer(model, recipe=recipe, phase=phase, data=data)
     if compute.channels_last:
         model = model.to(memory_format=torch.channels_last)
     classifier = ImageClassifier(
@@ -84,6 +84,21 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
         averager=_averager(recipe, phase=phase, total_steps=data.steps_per_epoch * epochs),
         views=recipe.tta,
     )
+
+
+def _prepare_first_layer(
+    model: nn.Module, *, recipe: Recipe, phase: PhaseName, data: ImageDataModule
+) -> None:
+    if not isinstance(model, SpeedNet):
+        if recipe.model.whitening is not None:
+            raise PlumblineError(
+                f"model.whitening: {recipe.model.name} has no whitening layer. Take a network that has one, "
+                "such as speednet_s, or --set model.whitening=none."
+            )
+    elif recipe.model.whitening == "trained":
+        model.whitening.requires_grad_()
+    elif phase == "fit":
+        model.whiten(data.normalized_images("train", count=_WHITENING_IMAGES))
 
 
 def build_data(
