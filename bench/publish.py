@@ -1,6 +1,6 @@
 """Put a finished run, the finished runs of declared seeds, or a comparison with its runs, under results/.
 
-The README's tables are made right.
+The tables of the pages that show results are made right.
 
 Absolute paths in it say something about a machine and nothing about the result: each is cut to its last part.
 
@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.seeds import read_seeds
-from bench.table import ROOT, write_readme
+from bench.table import ROOT, write_pages
 from plumbline.analysis.comparison import Comparison, read_comparison, write_comparison
 from plumbline.errors import PlumblineError
 from plumbline.records import Record, read_record, write_text
@@ -123,7 +123,7 @@ def main() -> None:
         _publisher(arguments.run)(arguments.run, name=arguments.name, results=ROOT / "results")
     except PlumblineError as error:
         sys.exit(f"Error: {error}")
-    write_readme()
+    write_pages()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The README's tables of results, generated from the records under results/.
+"""The README's tables of results and that of docs/methods, generated from the records under results/.
 
-Run: python -m bench.table          prints the table
-     python -m bench.table --write  puts it into README.md and README.ja.md, between their two marks
+Run: python -m bench.table          prints the README's tables
+     python -m bench.table --write  puts each into its pages, between their two marks
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.comparisons import comparisons_text
+from bench.methods import methods_table
 from bench.seeds import seeds_table
 from plumbline.cli.summary import interval, scores_of
 from plumbline.progress import in_words
@@ -95,12 +96,18 @@ def put_between(text: str, *, table: str) -> str:
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
-def write_readme() -> None:
-    """Put the tables of all results into both READMEs."""
-    for name in ("README.md", "README.ja.md"):
+def tables_of_pages(results: Path) -> dict[str, str]:
+    """Give the tables that stand between the marks of each page."""
+    readme = all_tables(results)
+    methods = methods_table(results / "methods" / "speednet_xs")
+    return {"README.md": readme, "README.ja.md": readme, "docs/methods/README.md": methods}
+
+
+def write_pages() -> None:
+    """Put the tables of all results into the pages that show them."""
+    for name, table in tables_of_pages(ROOT / "results").items():
         path = ROOT / name
-        text = put_between(path.read_text(encoding="utf-8"), table=all_tables(ROOT / "results"))
-        path.write_text(text, encoding="utf-8")
+        path.write_text(put_between(path.read_text(encoding="utf-8"), table=table), encoding="utf-8")
 
 
 def _row(path: str, record: Record, *, cells: tuple[str, ...]) -> str:
@@ -146,9 +153,9 @@ def _score(part: ScorePart) -> str:
 def main() -> None:
     """Print the table, or write it into the README."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put it into README.md")
+    parser.add_argument("--write", action="store_true", help="put it into its pages")
     if parser.parse_args().write:
-        write_readme()
+        write_pages()
     else:
         print(all_tables(ROOT / "results"))
 

@@ -62,7 +62,7 @@ def test_the_command_sees_that_a_folder_holds_a_comparison(
     """Though its seeds were declared as well, and each is a run."""
     (compared / "declared.json").write_text('{"seeds": [1, 2, 3]}')
     monkeypatch.setattr("bench.publish.ROOT", tmp_path)
-    monkeypatch.setattr("bench.publish.write_readme", lambda: None)
+    monkeypatch.setattr("bench.publish.write_pages", lambda: None)
     monkeypatch.setattr("sys.argv", ["publish", str(compared), "one"])
     main()
     assert (tmp_path / "results" / "one" / "comparison.json").is_file()
