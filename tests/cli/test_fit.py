@@ -85,7 +85,7 @@ def test_a_finished_run_is_shown_again(plumbline: Plumbline, finished: FinishedR
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["resnet18"], "batch_size=256, epochs=50"),
+        (["resnet18"], "epochs=50, label_smoothing=0.1"),
         (["--epochs", "3"], "different now: epochs=3"),
         (["--set", "averaging=none"], "different now: averaging=null"),
         (["--seed", "8"], "has seed 7, --seed 8 was asked for"),
