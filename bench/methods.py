@@ -38,12 +38,13 @@ def methods_table(folder: Path) -> str:
     comparison = read_comparison(folder)
     first, *others = comparison.arms
     runs = {arm.label: _records(arm, folder=folder) for arm in comparison.arms}
-    views = _views(runs[first.label], comparison=comparison)
+    base = runs[first.label]
+    views = _views(base, comparison=comparison)
     paired = [*(pair.paired for pair in comparison.pairs), views]
     *judged, of_views = judge(paired, margin=comparison.margin, level=comparison.level)
     rows = [
-        _row(arm, judgement=judgement, paired=one, times=_times(runs[first.label], others=runs[arm.label]))
-        for arm, one, judgement in zip(others, paired, judged, strict=False)
+        _row(arm, judgement=found, paired=pair.paired, times=_times(base, others=runs[arm.label]))
+        for arm, pair, found in zip(others, comparison.pairs, judged, strict=True)
     ]
     known = _cells(views, judgement=of_views, sign=1)
     rows.append(_line("test-time augmentation", "one view of each image", *known, "-"))
@@ -74,7 +75,7 @@ def _times(runs: list[Record], *, others: list[Record]) -> float:
 def _row(arm: Arm, *, judgement: Judgement, paired: PairedComparison, times: float) -> str:
     technique = next(name for part, name in TECHNIQUES.items() if part in arm.label)
     added = arm.label.endswith(_ADDED)
-    other = "the same runs without it" if added else f"`{arm.label.partition('@')[2].removesuffix(':raw')}`"
+    other = "the same runs without it" if added else f"`{arm.label.partition('@')[2]}`"
     cells = _cells(paired, judgement=judgement, sign=1 if added else -1)
     return _line(technique, other, *cells, "-" if added else f"{times:.2f} times")
 
