@@ -1,0 +1,77 @@
+"""What keeping large blocks in the C allocator saves in a training step, for docs/methods/allocator.md.
+
+Two arms in turns, each in a process of its own: the step that `plumbline fit` takes by a recipe, with the
+allocator told to keep its blocks and with glibc's defaults.
+
+Run: python -m bench.allocator speed94 results/allocator-NAME.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from unittest.mock import patch
+
+from plumbline.benchmarks.arms import fit_arm
+from plumbline.benchmarks.images import load_images
+from plumbline.benchmarks.kept import check_new, keep, make_record
+from plumbline.recipes import load_recipe
+from plumbline.training import device
+
+ARMS = ("default", "kept")
+ROUNDS, WARM_UP, STEPS = 5, 2, 4
+
+
+def measure(recipe: str, *, arm: str) -> list[float]:
+    """Give the seconds of each measured step, in this process."""
+    if arm == "default":
+        with patch.object(device, "keep_large_blocks", return_value=False):
+            compute = device.choose_compute("cpu")
+    else:
+        compute = device.choose_compute("cpu")
+    made = fit_arm(load_recipe(recipe), dataset=load_images(), compute=compute)
+    seconds = []
+    for _ in range(WARM_UP + STEPS):
+        start = perf_counter()
+        made.step()
+        seconds.append(perf_counter() - start)
+    return seconds[WARM_UP:]
+
+
+def measure_apart(recipe: str, *, arm: str) -> list[float]:
+    """Give the same, measured in a new process."""
+    words = [sys.executable, "-m", "bench.allocator", recipe, "--arm", arm]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+    seconds: list[float] = json.loads(done.stdout)
+    return seconds
+
+
+def main() -> None:
+    """Measure both arms, print the medians, and keep every time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe")
+    parser.add_argument("out", type=Path, nargs="?")
+    parser.add_argument("--arm", choices=ARMS)
+    asked = parser.parse_args()
+    if asked.arm:
+        print(json.dumps(measure(asked.recipe, arm=asked.arm)))
+        return
+    check_new(asked.out)
+    rounds = [{arm: measure_apart(asked.recipe, arm=arm) for arm in ARMS} for _ in range(ROUNDS)]
+    ratios = [median(one["default"]) / median(one["kept"]) for one in rounds]
+    for arm in ARMS:
+        print(f"{arm:8} {median(second for one in rounds for second in one[arm]):.3f} s a step")
+    print(f"times    {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {ROUNDS} rounds)")
+    if asked.out:
+        content = {"arguments": {"recipe": asked.recipe, "rounds": ROUNDS, "steps": STEPS}, "ratios": ratios}
+        name = device.choose_compute("cpu").name
+        keep(make_record(content | {"rounds": rounds}, device=name), out=asked.out)
+
+
+if __name__ == "__main__":
+    main()
