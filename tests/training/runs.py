@@ -68,9 +68,9 @@ def figures_of(record: Record) -> list[dict[str, Any]]:
 
 
 class Listens(StopsAt):
-    """A watcher who stops the run at a step, and remembers what was said."""
+    """A watcher who stops the run at a step, or with 0 never, and remembers what was said."""
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, step: int = 0) -> None:
         super().__init__(step)
         self.said: list[str] = []
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -13,31 +11,14 @@ from lightning.pytorch import Trainer
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from plumbline.progress import SILENT, Task
 from plumbline.records import EpochPart, create_run_folder, read_record
 from plumbline.training.chronicle import Chronicle
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.figures import Figures
 from plumbline.training.journal import Journal
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+from training.runs import Listens
 
 pytestmark = pytest.mark.filterwarnings("ignore:The '.*dataloader' does not have many workers")
-
-
-class _Listener:
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def task(
-        self, title: str, *, total: int | None, unit: str, done: int = 0
-    ) -> AbstractContextManager[Task]:
-        with SILENT.task(title, total=total, unit=unit, done=done) as task:
-            return nullcontext(task)
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 def _trained(folder: Path, *, held_out: bool) -> tuple[EpochPart, str, str]:
@@ -45,7 +26,7 @@ def _trained(folder: Path, *, held_out: bool) -> tuple[EpochPart, str, str]:
     _, record = read_results(ROOT / "results")[0]
     run = create_run_folder(folder / "run")
     journal = Journal(record.model_copy(update={"epochs": ()}), folder=run)
-    listener = _Listener()
+    listener = Listens()
     figures = Figures(run.events, metrics=run.metrics, first_step=0, resume_step=0)
     images = torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     loader = DataLoader(TensorDataset(images, torch.arange(8) % 2), batch_size=4)

@@ -100,7 +100,11 @@ class EpochPart(Part):
 
 
 class TimingPart(Part):
-    """Seconds of wall clock; None where not yet known."""
+    """Seconds of wall clock, but for those of cores; None where not yet known.
+
+    `core_seconds` and `waiting_seconds` are sums over the threads of the process while it trained: on a core,
+    and with something to do but waiting for one that another program or thread had.
+    """
 
     setup_seconds: float | None = None
     training_seconds: float | None = None
@@ -108,6 +112,16 @@ class TimingPart(Part):
     scoring_seconds: float | None = None
     total_seconds: float | None = None
     images_per_second: float | None = None
+    core_seconds: float | None = None
+    waiting_seconds: float | None = None
+
+    @property
+    def waiting_share(self) -> float | None:
+        """The share of the time in which the threads had something to do that they waited for a core."""
+        if self.core_seconds is None or self.waiting_seconds is None:
+            return None
+        total = self.core_seconds + self.waiting_seconds
+        return self.waiting_seconds / total if total else 0.0
 
 
 class ScorePart(Part):

@@ -86,11 +86,16 @@ class RunFacts:
     def speed(self) -> Rows:
         """Rates and memory, in words."""
         record, rate, peak = self.record, self.record.timing.images_per_second, self.record.peak_memory_bytes
+        waited = record.timing.waiting_share
         where = "of the device" if record.device.kind == "cuda" else "of the process"
         return [
             ("Training images a second", f"{rate:,.0f}" if rate else "not recorded"),
             *self._arithmetic,
             (f"Peak memory {where}", f"{peak / 2**20:,.0f} MiB" if peak else "not recorded"),
+            (
+                "Waiting for processor cores",
+                "not recorded" if waited is None else f"{waited:.1%} of its threads' time",
+            ),
             ("Resumed", _times(len(record.resumed))),
         ]
 

@@ -26,6 +26,7 @@ from plumbline.records import (
     WeightsName,
     write_record,
 )
+from plumbline.training.cores import core_seconds
 
 Span = Literal["setup_seconds", "training_seconds", "averaging_seconds", "scoring_seconds"]
 _PACKAGES = ("plumbline", "torch", "torchvision", "lightning", "numpy")
@@ -39,6 +40,7 @@ class Journal:
         self.folder = folder
         self.writes = writes
         self._clock = perf_counter()
+        self._cores = core_seconds()
         self._span: Span | None = None
 
     def write(self, **changes: Any) -> None:  # noqa: ANN401
@@ -73,7 +75,19 @@ class Journal:
         seconds = {"total_seconds": (timing.total_seconds or 0.0) + passed}
         if self._span is not None:
             seconds[self._span] = (getattr(timing, self._span) or 0.0) + passed
+        seconds |= self._cores_now()
         return timing.model_copy(update=seconds | {"images_per_second": self._images_per_second()})
+
+    def _cores_now(self) -> dict[str, float]:
+        before, self._cores = self._cores, core_seconds()
+        trains = self._span in {"training_seconds", "averaging_seconds"}
+        if before is None or self._cores is None or not trains:
+            return {}
+        timing, passed = self.record.timing, self._cores.since(before)
+        return {
+            "core_seconds": (timing.core_seconds or 0.0) + passed.used,
+            "waiting_seconds": (timing.waiting_seconds or 0.0) + passed.waited,
+        }
 
     def _images_per_second(self) -> float | None:
         epochs = self.record.epochs

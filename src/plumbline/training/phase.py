@@ -10,6 +10,7 @@ from plumbline.training.build import Built
 from plumbline.training.callbacks import KeepLast, SeedEachStep
 from plumbline.training.checkpoints import DurableCheckpointIO, Found, newest_checkpoint, set_aside
 from plumbline.training.chronicle import Chronicle
+from plumbline.training.cores import TellCrowding
 from plumbline.training.device import Compute
 from plumbline.training.figures import Figures
 from plumbline.training.interrupts import StopFlag
@@ -52,6 +53,9 @@ def train(
         Chronicle(journal, figures=figures, phase=phase, epochs=built.epochs, progress=progress),
         KeepLast(folder.checkpoint("last"), phase=phase, stop=stop),
     ]
+    # Several processes of one run on a CPU crowd each other, as they were asked to.
+    if request.compute.device.type == "cpu" and request.compute.count == 1:
+        callbacks.append(TellCrowding(progress))
     trainer = _trainer(built, compute=request.compute, callbacks=callbacks, folder=folder)
     with explaining_out_of_memory(
         built.classifier.model,
