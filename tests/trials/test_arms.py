@@ -76,7 +76,7 @@ def test_folders_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ("resnet18@epochs=", "'epochs=' changes nothing"),
         ("none.json", "none.json cannot be read"),
         ("speed94", "speed94 stands twice"),
-        ("speed94@epochs=10", "speed94@epochs=10 stands twice, or is the same"),
+        ("speed94@epochs=11", "speed94@epochs=11 stands twice, or is the same"),
     ],
 )
 def test_what_means_nothing_is_refused(word: str, told: str) -> None:
