@@ -64,10 +64,10 @@ def crowding(passed: CoreSeconds, *, threads: int) -> str | None:
         return None
     return (
         f"Something else uses this machine's cores: the {threads} threads of this training waited "
-        f"{passed.waiting_share:.0%} of their time for one. They wait for each other too, which can make it "
-        "a hundred times slower: its times say little. Two trainings side by side are best given half of the "
-        f"cores each: stop this one and start both with OMP_NUM_THREADS={threads // 2}, or let "
-        "`plumbline compare --workers 2` do it."
+        f"{passed.waiting_share:.0%} of their time for one, so its times say little. Beside another program "
+        "of several threads it can be a hundred times slower, since threads wait for each other too: stop "
+        f"both then, and start each with OMP_NUM_THREADS={threads // 2}, or let `plumbline compare "
+        "--workers 2` make the runs."
     )
 
 
