@@ -39,11 +39,12 @@ def partition(
     """Give every image a split: what was `given` stays, and what is missing of validation and test is made.
 
     It is made from the images without a given split, or, where all have one, from those of training: of each
-    class in proportion (by largest remainder), at least one image, and always leaving one to train on, test
-    before validation. Images of the same number in `groups` stay on one side; where some of them were given a
-    split the others follow (to training, if they were given to several). Which ones are taken is decided by a
-    hash of the seed and an image's key (its place, without `keys`), so with keys the order has no say. With
-    `top_up` splits that are there are filled up to their fractions too, for pictures that come later.
+    class in proportion (by largest remainder), at least one image, always leaving one to train on, and one
+    for each split that is still to be made; where a class is too small for that, test comes first. Images of
+    the same number in `groups` stay on one side; where some of them were given a split the others follow (to
+    training, if they were given to several). Which ones are taken is decided by a hash of the seed and an
+    image's key (its place, without `keys`), so with keys the order has no say. With `top_up` splits that are
+    there are filled up to their fractions too, for pictures that come later.
 
     Raises `PlumblineError` unless there is one of each for every image and the fractions leave something.
 
@@ -64,13 +65,13 @@ def partition(
     ]
     pool.sort(key=lambda members: min(hashes[member] for member in members))
     fractions: tuple[tuple[Side, float], ...] = (("test", test_fraction), ("validation", validation_fraction))
-    for side, fraction in fractions:
-        if fraction and (top_up or side not in given):
-            base = range(len(labels)) if top_up else free
-            wanted = _wanted(
-                labels, base=base, there=_count(labels, sides=sides, side=side), fraction=fraction
-            )
-            pool = _take(pool, wanted=wanted, labels=labels, sides=sides, side=side)
+    made = [(side, fraction) for side, fraction in fractions if fraction and (top_up or side not in given)]
+    base = range(len(labels)) if top_up else free
+    for place, (side, fraction) in enumerate(made):
+        there = _count(labels, sides=sides, side=side)
+        # One is left for training, and one for each split that is still to be made.
+        wanted = _wanted(labels, base=base, there=there, fraction=fraction, leave=len(made) - place)
+        pool = _take(pool, wanted=wanted, labels=labels, sides=sides, side=side)
     return Partition(tuple(sides), torn)
 
 
@@ -127,9 +128,12 @@ def _count(labels: Sequence[int], *, sides: list[Side], side: Side) -> Counter[i
 
 
 def _wanted(
-    labels: Sequence[int], *, base: Iterable[int], there: Counter[int], fraction: float
+    labels: Sequence[int], *, base: Iterable[int], there: Counter[int], fraction: float, leave: int
 ) -> Counter[int]:
-    """Give how many images of each class a split still needs: its share of `base`, but one at least."""
+    """Give how many images of each class a split still needs: its share of `base`, but one at least.
+
+    Where it can have that one all the same, it leaves `leave` of the class.
+    """
     counts = Counter(labels[index] for index in base)
     if not counts:
         return Counter()
@@ -137,7 +141,10 @@ def _wanted(
     total = round(fraction * counts.total())
     quotas = class_quotas([counts[label] for label in classes], total=total)
     return Counter(
-        {label: max(1, quota) - there[label] for label, quota in zip(classes, quotas, strict=True)}
+        {
+            label: max(1, min(quota, counts[label] - leave)) - there[label]
+            for label, quota in zip(classes, quotas, strict=True)
+        }
     )
 
 
