@@ -133,7 +133,8 @@ def speed94() -> Recipe:
 def speed95() -> Recipe:
     """The way of speed94 with a wider network and more epochs, for the tutorial's best figure.
 
-    Accuracy: not measured yet; the aim is 95.06 % with six views of each image.
+    Accuracy: 94.98 % with six views, 94.21 % with one (CIFAR-10's test images, the first of three seeds
+    declared, 2026-11-26); the aim, 95.06 %, is not shown. 39 minutes on two cores of an AMD EPYC in bf16.
     Command: plumbline fit speed95 --data cifar10
     """
     return _speed("speed95", model="speednet_m", width=384, epochs=14)
