@@ -12,35 +12,25 @@ import argparse
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from unittest.mock import patch
 
-from plumbline.benchmarks.arms import fit_arm
-from plumbline.benchmarks.images import load_images
+from plumbline.benchmarks import step
 from plumbline.benchmarks.kept import check_new, keep, make_record
 from plumbline.recipes import load_recipe
 from plumbline.training import device
 
 ARMS = ("default", "kept")
-ROUNDS, WARM_UP, STEPS = 5, 2, 4
+ROUNDS, STEPS = 5, 4
 
 
 def measure(recipe: str, *, arm: str) -> list[float]:
     """Give the seconds of each measured step, in this process."""
-    if arm == "default":
-        with patch.object(device, "keep_large_blocks", return_value=False):
-            compute = device.choose_compute("cpu")
-    else:
-        compute = device.choose_compute("cpu")
-    made = fit_arm(load_recipe(recipe), dataset=load_images(), compute=compute)
-    seconds = []
-    for _ in range(WARM_UP + STEPS):
-        start = perf_counter()
-        made.step()
-        seconds.append(perf_counter() - start)
-    return seconds[WARM_UP:]
+    untold = patch.object(device, "keep_large_blocks", return_value=False)
+    with untold if arm == "default" else nullcontext():
+        return step.measure("fast", asked=step.StepAsked(recipe=load_recipe(recipe), steps=STEPS)).seconds
 
 
 def measure_apart(recipe: str, *, arm: str) -> list[float]:
