@@ -45,6 +45,7 @@ CHANGES: dict[str, Any] = {
     "precision": "fp32" if computes_bf16_natively("cpu") else "bf16",
     "augmentation.padding": "reflect",
     "tta": "flip",
+    "compile": True,
 }
 SPEED_CHANGES: dict[str, Any] = {
     "model.whitening": "trained",
@@ -112,6 +113,7 @@ def built(recipe: Recipe, dataset: Dataset) -> list[Any]:
             getattr(optimization.optimizer, "newton_schulz_steps", None),
             rates,
             made.views,
+            made.classifier.training_pass is None,
             None if made.averager is None else vars(made.averager),
             (images.shape, sha256(images.contiguous().numpy().tobytes()).hexdigest(), labels.sum().item()),
             test_images.shape,

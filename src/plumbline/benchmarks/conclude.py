@@ -14,9 +14,9 @@ from plumbline.records import Record, ScorePart
 PROTOCOL = (
     "Protocol: the seeds were declared before the first run, and every run counts. No prediction looks at "
     "other test images. Timed: set-up (network, whitening), training with what it saves and validates, and "
-    "the scoring that gives the quoted accuracy. Not timed: starting Python, loading data, other scores; "
-    "cold is the whole process. The floor is the arithmetic of convolutions and matrix products at the best "
-    "rate of a plain matrix product in this run."
+    "the scoring that gives the quoted accuracy. Not timed: starting Python, loading data, compiling, other "
+    "scores; cold is the whole process. The floor is the arithmetic of convolutions and matrix products at "
+    "the best rate of a plain matrix product in this run."
 )
 
 
@@ -35,6 +35,7 @@ class Conclusion:
     timed_least: float
     timed_most: float
     setup_seconds: float
+    compile_seconds: float
     training_seconds: float
     scoring_seconds: float
     cold_seconds: float | None
@@ -91,6 +92,7 @@ def conclude(
         timed_least=min(timed),
         timed_most=max(timed),
         setup_seconds=median(map(_setup, records)),
+        compile_seconds=median(one.timing.compile_seconds or 0.0 for one in records),
         training_seconds=median(map(_training, records)),
         scoring_seconds=median(quoted_score(one).seconds or 0.0 for one in records),
         cold_seconds=median(cold) if cold else None,

@@ -29,7 +29,7 @@ from plumbline.benchmarks.reference import (
 )
 from plumbline.errors import StopRequested
 from plumbline.progress import SILENT, Progress
-from plumbline.recipes import load_recipe, title
+from plumbline.recipes import Recipe, apply_settings, load_recipe, title
 from plumbline.records import Record, write_text
 from plumbline.training.device import choose_compute
 from plumbline.trials.children import stop_with_us
@@ -40,7 +40,7 @@ from plumbline.trials.seeds import refuse_twice
 
 @dataclass(frozen=True)
 class FitsAsked:
-    """What to measure; `recipe`, `data` and `device` are what `plumbline fit` takes.
+    """What to measure; `recipe`, `data`, `device` and `compiled` are what `plumbline fit` takes.
 
     Each run of the reference is ended after `reference_results` of its trainings, if that is given.
     """
@@ -50,9 +50,14 @@ class FitsAsked:
     out: Path
     data: str = "cifar10"
     device: str = "auto"
+    compiled: bool = False
     reference: Path | None = None
     reference_results: int | None = None
     matrix_side: int | None = None
+
+    def read_recipe(self) -> Recipe:
+        """Give the recipe that all runs have."""
+        return apply_settings(load_recipe(self.recipe), {"compile": True} if self.compiled else {})
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,10 @@ def measure_fits(asked: FitsAsked, *, progress: Progress = SILENT) -> Fits:
     Raises PlumblineError if a run fails, and StopRequested after SIGTERM, with everything saved.
     """
     check_fits(asked)
-    compute = choose_compute(asked.device, precision=load_recipe(asked.recipe).precision)
+    recipe = asked.read_recipe()
+    compute = choose_compute(asked.device, precision=recipe.precision)
     declare(asked.out, wanted=_declaration(asked))
-    progress.say(f"Declared: {title(load_recipe(asked.recipe))}, seeds {', '.join(map(str, asked.seeds))}.")
+    progress.say(f"Declared: {title(recipe)}, seeds {', '.join(map(str, asked.seeds))}.")
     records, references, rates = [], [], []
     try:
         with stop_with_us():
@@ -112,7 +118,14 @@ def _fit(asked: FitsAsked, *, seed: int) -> Record:
     known = finished_record(folder)
     if known is not None:
         return known
-    fit = Fit(recipe=asked.recipe, seed=seed, folder=folder, data=asked.data, device=asked.device)
+    fit = Fit(
+        recipe=asked.recipe,
+        seed=seed,
+        folder=folder,
+        data=asked.data,
+        device=asked.device,
+        flags=("--compile",) if asked.compiled else (),
+    )
     began = perf_counter()
     try:
         return make_fit(fit)
@@ -133,7 +146,7 @@ def _reference(asked: FitsAsked, *, path: Path, number: int) -> ReferenceRun:
 
 
 def _declaration(asked: FitsAsked) -> dict[str, Any]:
-    recipe, path = load_recipe(asked.recipe), asked.reference
+    recipe, path = asked.read_recipe(), asked.reference
     return {
         "recipe": title(recipe),
         "digest": recipe.digest,

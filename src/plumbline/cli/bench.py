@@ -19,6 +19,7 @@ app = typer.Typer(
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or a recipe.json.", metavar="RECIPE")]
 Batch = Annotated[int | None, typer.Option(min=2, help="Images a step. Default: the recipe's.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Compile = Annotated[bool, typer.Option("--compile", help="As for fit: through torch.compile.")]
 Out = Annotated[Path | None, typer.Option(help="A new JSON file for the record, every time included.")]
 
 
@@ -29,12 +30,13 @@ def step(
     steps: Annotated[int, typer.Option(min=1, help="Measured steps of each process.")] = 6,
     batch: Batch = None,
     device: Device = "auto",
+    compiled: Compile = False,  # noqa: FBT002
     out: Out = None,
 ) -> None:
     """Measure one training step: as a script is usually written, and as fit builds it."""
     from plumbline.cli.console import make_progress, starting
 
-    chosen = _recipe(recipe, batch=batch)
+    chosen = _recipe(recipe, batch=batch, compiled=compiled)
     with starting():
         from plumbline.benchmarks.kept import check_new, keep
         from plumbline.benchmarks.step import StepAsked, check_asked, measure_rounds, record_of
@@ -57,12 +59,13 @@ def overhead(
     steps: Annotated[int, typer.Option(min=1, help="Measured steps of each run.")] = 20,
     batch: Batch = None,
     device: Device = "auto",
+    compiled: Compile = False,  # noqa: FBT002
     out: Out = None,
 ) -> None:
     """Measure fit against a bare loop of the same step on the same batches."""
     from plumbline.cli.console import make_progress, starting
 
-    chosen = _recipe(recipe, batch=batch)
+    chosen = _recipe(recipe, batch=batch, compiled=compiled)
     with starting():
         from plumbline.benchmarks.kept import check_new, keep
         from plumbline.benchmarks.overhead import OverheadAsked, measure_overhead, record_of
@@ -84,6 +87,7 @@ def fit(
     out: Annotated[Path, typer.Option(help="Folder of all runs; the same command goes on in it.")],
     data: Annotated[str, typer.Option(help="As for fit: a data set's name, or a folder.")] = "cifar10",
     device: Device = "auto",
+    compiled: Compile = False,  # noqa: FBT002
     reference: Annotated[
         Path | None, typer.Option(help="Another training program to run in between, as it is.")
     ] = None,
@@ -95,7 +99,7 @@ def fit(
     from plumbline.cli.console import make_progress, starting
     from plumbline.trials.seeds import read_seeds
 
-    _recipe(recipe, batch=None)
+    _recipe(recipe)
     numbers = read_seeds(seeds)
     with starting():
         from plumbline.benchmarks.trainings import FitsAsked, measure_fits
@@ -106,13 +110,15 @@ def fit(
         out=out,
         data=data,
         device=device,
+        compiled=compiled,
         reference=reference,
         reference_results=reference_results,
     )
     print_fits(measure_fits(asked, progress=make_progress()), out=out)
 
 
-def _recipe(name: str, *, batch: int | None) -> Recipe:
+def _recipe(name: str, *, batch: int | None = None, compiled: bool = False) -> Recipe:
     from plumbline.recipes import apply_settings, load_recipe
 
-    return apply_settings(load_recipe(name), {} if batch is None else {"batch_size": batch})
+    changes = {"batch_size": batch, "compile": compiled or None}
+    return apply_settings(load_recipe(name), {path: value for path, value in changes.items() if value})

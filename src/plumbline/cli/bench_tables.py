@@ -101,7 +101,8 @@ def _fit_lines(it: Conclusion, *, fits: Fits) -> list[str]:
     cold = "not known" if it.cold_seconds is None else in_words(it.cold_seconds)
     times = (
         f"Timed: {it.timed_least:,.1f} to {it.timed_most:,.1f} s. Medians: set-up {it.setup_seconds:.1f} s, "
-        f"training {it.training_seconds:.1f} s, scoring {it.scoring_seconds:.1f} s; cold {cold}."
+        f"training {it.training_seconds:.1f} s, scoring {it.scoring_seconds:.1f} s; "
+        f"{f'compiling, not timed, {it.compile_seconds:.1f} s; ' if it.compile_seconds else ''}cold {cold}."
     )
     floor = (
         f"Floor: {it.flops / 1e15:.3g} PFLOP at {it.matrix_flops_per_second / 1e12:.2f} TFLOP/s are "

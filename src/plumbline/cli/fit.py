@@ -49,6 +49,9 @@ def fit(
         int | None, typer.Option(min=1, help="Machines; torchrun or srun starts the processes on them.")
     ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")] = None,
+    compiled: Annotated[  # noqa: FBT002
+        bool, typer.Option("--compile", help="Train through torch.compile, on one device.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a field: path.to.field=value. Repeatable.", metavar="PATH=VALUE"),
@@ -71,6 +74,7 @@ def fit(
         "epochs": epochs,
         "averaging.epochs": average_epochs,
         "precision": precision,
+        "compile": compiled or None,
     }
     changes |= {path: value for path, value in flags.items() if value is not None}
     arguments = FitArguments(

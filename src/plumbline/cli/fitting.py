@@ -25,6 +25,7 @@ from plumbline.recipes import Recipe, at_image_size, load_recipe, suited_to, tit
 from plumbline.records import Record, RunFolder, create_run_folder
 from plumbline.report import write_run_report
 from plumbline.training.build import build_phase
+from plumbline.training.compiled import check_compiler
 from plumbline.training.device import Compute, choose_compute
 from plumbline.training.launched import is_first_process
 from plumbline.training.memory import check_memory, free_memory, memory_need
@@ -176,6 +177,8 @@ def _check_possible(request: Request) -> int:
     Gives the number of images that will be trained on.
     """
     recipe, compute = request.recipe, request.compute
+    if recipe.compile:
+        check_compiler(compute.device)
     built = build_phase(recipe, phase="fit", dataset=request.dataset, seed=request.seed, compute=compute)
     need = memory_need(built.classifier.model, image_size=max(recipe.resolution.train), compute=compute)
     check_memory(need, batch_size=recipe.batch_size // compute.count, free=free_memory(compute))

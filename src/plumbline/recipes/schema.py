@@ -139,7 +139,7 @@ class Recipe(Section):
     test-time augmentation, scored beside the plain score: the logits of each image and its mirror image are
     averaged (flip), or of these and of both shifted by a pixel up-left and down-right (flip_shift).
     `class_weighting` balanced lets every class weigh the same in the training loss, however many images it
-    has.
+    has. `compile` puts training through torch.compile: the same arithmetic in another order.
     """
 
     name: str | None = None
@@ -156,6 +156,7 @@ class Recipe(Section):
     averaging: Annotated[Swa | Ema, Field(discriminator="kind")] | None = Swa()
     tta: Literal["flip", "flip_shift"] | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:

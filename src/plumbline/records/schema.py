@@ -107,6 +107,7 @@ class TimingPart(Part):
     """
 
     setup_seconds: float | None = None
+    compile_seconds: float | None = None
     training_seconds: float | None = None
     averaging_seconds: float | None = None
     scoring_seconds: float | None = None

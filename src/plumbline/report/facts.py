@@ -152,7 +152,7 @@ class RunFacts:
             ("Recipe", f"{record.title}, digest {record.digest}"),
             ("Seed", str(record.seed)),
             ("Device", f"{device.name} ({device.kind}, {device.count} of it, {device.threads} threads)"),
-            ("Number format", device.precision),
+            ("Number format", f"{device.precision}{', compiled' if record.recipe.compile else ''}"),
             ("Started and finished", f"{record.started}, {record.finished or 'not finished'}"),
             *record.versions.items(),
         ]
@@ -257,6 +257,7 @@ def _parts(record: Record) -> Iterator[Part]:
     timing = record.timing
     named = {
         "Set-up": timing.setup_seconds,
+        "Compiling": timing.compile_seconds,
         "Training": timing.training_seconds,
         "Averaging": timing.averaging_seconds,
         "Scoring": timing.scoring_seconds,

@@ -17,6 +17,7 @@ from plumbline.recipes import Ema, LinearDecay, MuonSgd, OneCycle, Recipe, Sgd, 
 from plumbline.records import PhaseName
 from plumbline.training.averaging import WeightAverager
 from plumbline.training.classifier import ImageClassifier
+from plumbline.training.compiled import CompiledPass
 from plumbline.training.device import Compute
 from plumbline.training.ema import EmaAverager
 
@@ -55,6 +56,10 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
     Raises PlumblineError where the recipe does not fit the data, a batch larger than the training split or an
     image size the model cannot take, or its parts do not fit each other.
     """
+    if recipe.compile and compute.count > 1:
+        raise PlumblineError(
+            f"compile: expected one device, got {compute.count}. Leave out --compile or --devices."
+        )
     data = build_data(recipe, phase=phase, dataset=dataset, seed=seed, compute=compute)
     epochs = epochs_of(recipe, phase=phase)
     model = create_model(
@@ -76,6 +81,8 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
         optimization=optimization_of(recipe, phase=phase, compute=compute),
         total_steps=data.steps_per_epoch * epochs,
     )
+    if recipe.compile:
+        classifier.training_pass = CompiledPass(model, batch_size=recipe.batch_size)
     return Built(
         classifier=classifier,
         data=data,
@@ -157,7 +164,8 @@ def optimization_of(recipe: Recipe, *, phase: PhaseName, compute: Compute) -> Op
                 **muon.model_dump(exclude={"kind"}),
                 **decay.model_dump(exclude={"kind"}),
                 dtype=torch.bfloat16 if compute.precision == "bf16" else None,
-                freeze=compute.count == 1,
+                # Without its gradient the network would be another program.
+                freeze=compute.count == 1 and not recipe.compile,
             )
         case optimizer, schedule, _:
             raise PlumblineError(f"The optimizer {optimizer.kind} does not go with {schedule.kind}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -120,11 +121,17 @@ class ImageClassifier(LightningModule):
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.optimization = optimization or SgdOneCycle()
         self.total_steps = total_steps
+        self.training_pass: Callable[[Tensor], Tensor] | None = None
         self._totals: dict[Stage, Totals] = {}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits (N, num_classes) of normalised images (N, 3, H, W)."""
-        logits: Tensor = self.model(images)
+        """Give logits (N, num_classes) of normalised images (N, 3, H, W).
+
+        Where there is a `training_pass`, a faster way to the same logits, gradients come from it.
+        """
+        trains = self.training and torch.is_grad_enabled()
+        through = self.training_pass if self.training_pass is not None and trains else self.model
+        logits: Tensor = through(images)
         return logits
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -28,7 +28,7 @@ from plumbline.records import (
 )
 from plumbline.training.cores import core_seconds
 
-Span = Literal["setup_seconds", "training_seconds", "averaging_seconds", "scoring_seconds"]
+Span = Literal["setup_seconds", "compile_seconds", "training_seconds", "averaging_seconds", "scoring_seconds"]
 _PACKAGES = ("plumbline", "torch", "torchvision", "lightning", "numpy")
 
 

@@ -69,6 +69,7 @@ def train(
             ckpt_path=None if saved is None else saved.path,
             weights_only=True,
         )
+    built.classifier.training_pass = None
 
 
 def _saved(folder: RunFolder, *, phase: PhaseName, progress: Progress) -> Found | None:

@@ -18,6 +18,7 @@ from plumbline.records.ledger import looks_counted
 from plumbline.training.averaging import WeightAverager
 from plumbline.training.build import Built, build_data, build_phase, phases
 from plumbline.training.classifier import ImageClassifier
+from plumbline.training.compiled import CompiledPass
 from plumbline.training.disk import check_disk, disk_need
 from plumbline.training.ema import EmaAverager
 from plumbline.training.interrupts import StopFlag, stop_on_signals
@@ -125,6 +126,11 @@ class Run:
                 check_disk(self._need(built), folder=self.folder.path)
             if phase == "average":
                 load_weights(built.classifier, self.folder.checkpoint("fit"))
+        match built.classifier.training_pass:
+            case CompiledPass() as compiled:
+                self._progress.say("Compiling the network, once for each image size …")
+                with self.journal.timed("compile_seconds"):
+                    compiled.compile(built.data.train_sizes, compute=request.compute)
         with self.journal.timed("training_seconds" if phase == "fit" else "averaging_seconds"):
             train(
                 built,

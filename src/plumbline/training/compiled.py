@@ -1,0 +1,84 @@
+"""The training pass of a network through `torch.compile`, compiled before the clock of training starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from lightning.pytorch.plugins import MixedPrecision
+from torch import Tensor, nn
+
+from plumbline.errors import PlumblineError
+from plumbline.training.device import Compute
+
+
+class CompiledPass:
+    """A network's forward and backward pass, compiled for whole batches.
+
+    Each image size is a program of its own. A smaller batch, such as the last one of an epoch, goes through
+    the network as it is: compiling for it too would take longer than it saves. The weights and statistics are
+    those of the network itself.
+    """
+
+    def __init__(self, model: nn.Module, *, batch_size: int) -> None:
+        self._plain, self._batch_size = model, batch_size
+        # Unless it rounds as the network does, a maximum in bf16 is not found among its own inputs when
+        # backward computes these again, and its gradient is 0 / 0 (torch 2.15).
+        options: dict[str, str | int | bool | Callable[..., object]] = {"emulate_precision_casts": True}
+        self._compiled = torch.compile(model, dynamic=False, options=options)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Give what the network gives of images (N, 3, H, W)."""
+        logits: Tensor = (self._compiled if len(images) == self._batch_size else self._plain)(images)
+        return logits
+
+    def compile(self, image_sizes: Iterable[int], *, compute: Compute) -> None:
+        """Compile for each image size, in the number format of `compute`; weights and statistics stay.
+
+        Raises PlumblineError where this machine cannot compile.
+        """
+        model = self._plain.to(compute.device).train()
+        kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        for size in dict.fromkeys(image_sizes):
+            images = torch.zeros(self._batch_size, 3, size, size, device=compute.device)
+            if compute.channels_last:
+                images = images.to(memory_format=torch.channels_last)
+            with explaining_no_compiler(), _as_the_trainer_runs_it(compute):
+                logits = self(images)
+                torch.autograd.backward(logits.float().sum())
+            model.zero_grad(set_to_none=True)
+        for name, buffer in model.named_buffers():
+            buffer.copy_(kept[name])
+
+
+def _as_the_trainer_runs_it(compute: Compute) -> AbstractContextManager[None]:
+    """Give Lightning's own context of a step: a program compiled in any other would be compiled again."""
+    precision = compute.lightning_precision
+    if precision == "32-true":
+        return nullcontext()
+    return MixedPrecision(precision, compute.device.type).forward_context()
+
+
+def check_compiler(device: torch.device) -> None:
+    """Compile next to nothing, so that a machine that cannot is found out before a run begins.
+
+    Raises PlumblineError where it cannot.
+    """
+    with explaining_no_compiler():
+        torch.compile(torch.square, dynamic=False)(torch.ones(8, device=device))
+
+
+@contextmanager
+def explaining_no_compiler() -> Iterator[None]:
+    """Put an error of the compiler inside into words."""
+    from torch._dynamo.exc import TorchDynamoException  # seconds, for those who do not compile
+
+    try:
+        yield
+    except TorchDynamoException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PlumblineError(
+            f"--compile: torch.compile does not work here: {reason} It needs a C++ compiler (Debian: g++; "
+            "macOS: xcode-select --install) and, on a GPU, Triton. Leave --compile out to train without."
+        ) from error

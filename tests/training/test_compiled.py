@@ -1,0 +1,143 @@
+"""Training through torch.compile: the same network, compiled before the clock, and to the bit repeatable."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from cli.runner import run_process
+from plumbline.data import Dataset
+from plumbline.errors import PlumblineError, StopRequested
+from plumbline.models import create_model
+from plumbline.recipes import NAMED, Recipe, apply_settings
+from plumbline.records import create_run_folder, read_record
+from plumbline.training.build import build_phase
+from plumbline.training.compiled import CompiledPass
+from plumbline.training.device import choose_compute
+from plumbline.training.run import Run
+from training.runs import Listens, StopsAt, ask, figures_of, same_weights
+
+pytestmark = pytest.mark.skipif(
+    not any(map(shutil.which, ("g++", "c++", "clang++"))), reason="torch.compile needs a C++ compiler"
+)
+SIZES = (9, 12)
+BATCH = 30  # of 100 images: the last one is smaller
+
+
+def small_network() -> nn.Module:
+    """Give a network of what ours are made of, with statistics that training moves."""
+    torch.manual_seed(0)
+    body = [nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(4), nn.SiLU()]
+    return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
+@pytest.fixture(scope="module")
+def speed() -> Recipe:
+    """Give a compiled recipe of two image sizes that freezes nothing on its way."""
+    sizes = {"train": list(SIZES), "test": 12}
+    changes = {"model.name": "speednet_xs", "batch_size": BATCH, "epochs": 2, "resolution": sizes}
+    return apply_settings(NAMED["speed94"](), {**changes, "compile": True})
+
+
+def test_it_gives_the_logits_and_gradients_of_the_network_itself() -> None:
+    """In fp32 they agree to rounding, for a whole batch of each size and for a smaller one."""
+    plain, network = small_network(), small_network()
+    compiled = CompiledPass(network, batch_size=8)
+    compiled.compile(SIZES, compute=choose_compute("cpu", precision="fp32"))
+    for size, count in ((9, 8), (12, 8), (12, 5)):
+        images = torch.randn(count, 3, size, size).to(memory_format=torch.channels_last)
+        for model, through in ((plain, plain), (network, compiled)):
+            model.zero_grad()
+            torch.autograd.backward(through(images).square().sum())
+        torch.testing.assert_close(compiled(images), plain(images), rtol=1e-4, atol=1e-5)
+        for ours, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_in_bf16_its_gradients_are_those_of_the_network_within_rounding() -> None:
+    """A maximum over places in half precision has a gradient, which rounding in another order would lose."""
+    torch.manual_seed(0)
+    network = create_model("speednet_xs", num_classes=10, image_size=9)
+    twin, compute = copy.deepcopy(network), choose_compute("cpu", precision="bf16")
+    compiled = CompiledPass(network, batch_size=BATCH)
+    compiled.compile((9,), compute=compute)
+    images = torch.randn(BATCH, 3, 9, 9).to(memory_format=torch.channels_last)
+    for through in (twin, compiled):
+        with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
+            logits = through(images)
+        torch.autograd.backward(logits.float().square().sum())
+    pairs = zip(network.parameters(), twin.parameters(), strict=True)
+    gradients = [(ours.grad, theirs.grad) for ours, theirs in pairs if theirs.grad is not None]
+    assert len(gradients) > 10
+    for ours, theirs in gradients:
+        assert ours is not None
+        assert (ours - theirs).norm() < 0.1 * theirs.norm()
+
+
+def test_compiling_leaves_weights_and_statistics_as_they_were() -> None:
+    """What it takes to compile is no training: nothing is moved and no gradient stays."""
+    network = small_network()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    CompiledPass(network, batch_size=4).compile((9,), compute=choose_compute("cpu"))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_run_compiles_before_its_clock_and_never_again(
+    few_digits: Dataset, speed: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step of either size, nor the smaller last batch, nor a score, compiles; the record has the time."""
+    compile_all = CompiledPass.compile
+
+    def then_no_more(compiled: CompiledPass, *sizes: object, **named: object) -> None:
+        compile_all(compiled, *sizes, **named)  # type: ignore[arg-type]
+        torch.compiler.set_stance("fail_on_recompile")
+
+    monkeypatch.setattr(CompiledPass, "compile", then_no_more)
+    folder, watcher = create_run_folder(tmp_path / "run"), Listens()
+    try:
+        Run.start(ask(speed, few_digits), folder=folder, progress=watcher).execute()
+    finally:
+        torch.compiler.set_stance("default")
+    timing = read_record(folder.path).timing
+    assert timing.compile_seconds is not None
+    assert timing.training_seconds is not None
+    assert timing.compile_seconds > timing.training_seconds
+    assert any("Compiling" in text for text in watcher.said)
+
+
+def test_a_compiled_run_that_was_stopped_ends_as_if_it_had_not_been(
+    few_digits: Dataset, speed: Recipe, tmp_path: Path
+) -> None:
+    """Compiled anew, the program computes the same bits."""
+    whole, stopped = (create_run_folder(tmp_path / name) for name in ("whole", "stopped"))
+    Run.start(ask(speed, few_digits), folder=whole).execute()
+    with pytest.raises(StopRequested):
+        Run.start(ask(speed, few_digits), folder=stopped, progress=StopsAt(5)).execute()
+    record = read_record(stopped.path)
+    Run.resume(ask(speed, few_digits), record=record, folder=stopped).execute()
+    assert same_weights(whole, stopped, "raw")
+    assert figures_of(read_record(stopped.path)) == figures_of(read_record(whole.path))
+
+
+def test_several_devices_are_refused(few_digits: Dataset, speed: Recipe) -> None:
+    """What was never tried is not offered."""
+    with pytest.raises(PlumblineError, match="expected one device, got 2"):
+        build_phase(speed, phase="fit", dataset=few_digits, seed=7, compute=choose_compute("cpu", devices=2))
+
+
+def test_a_machine_without_a_compiler_is_told_before_a_run_begins(tmp_path: Path) -> None:
+    """One paragraph, exit code 2, no run folder."""
+    command = ("fit", "speed94", "--data", "digits", "--compile", "--out", "run", "--set", "batch_size=100")
+    caches = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "CXX": "/nonexistent/c++"}
+    done = run_process(*command, cwd=tmp_path, **caches)
+    assert done.code == 2
+    assert "--compile: torch.compile does not work here" in done.err
+    assert "C++ compiler (Debian: g++" in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "run").exists()
