@@ -146,7 +146,7 @@ def test_a_loss_that_is_no_number_stops_the_run() -> None:
     """The error names the step and the rate, and what to try."""
     module = ImageClassifier(net(), num_classes=3)
     batch = (torch.full((4, 3, 4, 4), torch.nan), torch.zeros(4, dtype=torch.int64))
-    with pytest.raises(PlumblineError, match=r"loss is nan at step 0 \(rate .*smaller rate .*--set"):
+    with pytest.raises(PlumblineError, match=r"loss is nan at step 1 \(rate .*smaller rate .*--set"):
         trainer().fit(module, DataLoader(TensorDataset(*batch), batch_size=4))
 
 

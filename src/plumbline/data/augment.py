@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
+from plumbline.data.placement import onto
 from plumbline.errors import PlumblineError
 from plumbline.streams import stream_generator
 
@@ -76,11 +77,11 @@ def crop_at(
         raise PlumblineError(
             f"expected a crop padding below the image size to reflect {height}x{width} images, got {padding}"
         )
-    top, left = offsets.to(images.device).unsqueeze(2)
+    top, left = onto(offsets, images.device).unsqueeze(2)
     rows = top + torch.arange(height, device=images.device)
     columns = left + torch.arange(width, device=images.device)
     if mirrored is not None:
-        columns = torch.where(mirrored.to(images.device).unsqueeze(1), columns.flip(1), columns)
+        columns = torch.where(onto(mirrored, images.device).unsqueeze(1), columns.flip(1), columns)
     if fill == "zeros":
         return _pick(functional.pad(images, (padding,) * 4), rows=rows, columns=columns)
     return _pick(
@@ -197,10 +198,9 @@ def normalize(
         raise PlumblineError(
             f"expected a mean and a positive std for each of {images.shape[1]} channels, got {mean} and {std}"
         )
-    scale = torch.tensor([1 / (255 * value) for value in std], device=images.device)
-    shift = torch.tensor(
-        [-center / value for center, value in zip(mean, std, strict=True)], device=images.device
-    )
+    scales = torch.tensor([1 / (255 * value) for value in std])
+    shifts = torch.tensor([-center / value for center, value in zip(mean, std, strict=True)])
+    scale, shift = onto(scales, images.device), onto(shifts, images.device)
     if not channels_last:
         values = images.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
         return values.mul_(scale.view(-1, 1, 1)).add_(shift.view(-1, 1, 1)).to(dtype)
@@ -235,5 +235,5 @@ def jitter(images: torch.Tensor, *, drawn: torch.Tensor) -> torch.Tensor:
     >>> jitter(torch.tensor([[[[0.0, 1.0]]]]), drawn=torch.tensor([[1.0], [2.0]])).flatten()
     tensor([2., 4.])
     """
-    shifts, factors = drawn.to(images).view(2, -1, 1, 1, 1)
+    shifts, factors = onto(drawn.to(images.dtype), images.device).view(2, -1, 1, 1, 1)
     return images.add_(shifts).mul_(factors)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from plumbline.data.placement import onto
 from plumbline.errors import PlumblineError
 from plumbline.streams import stream_generator
 
@@ -141,7 +142,7 @@ class BatchStream:
         images = self._augment(pixels, draw)
         rank, world_size = self._share
         share = slice(len(images) * rank // world_size, len(images) * (rank + 1) // world_size)
-        labels = self.split.labels.index_select(0, draw.indices[share].to(self.split.device))
+        labels = self.split.labels.index_select(0, onto(draw.indices[share], self.split.device))
         return self._finish(images[share], draw, share), labels
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
+from plumbline.data.placement import onto
 from plumbline.errors import PlumblineError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class ImageSet:
         """Give the images at `where`, int64 (M,) in that order or a slice, in the set's memory format."""
         if isinstance(where, slice):
             return self.images[where]
-        here = where.to(self.device)
+        here = onto(where, self.device)
         # torch's index_select takes channels_last value by value and gives it contiguous.
         if self.images.is_contiguous():
             return self.images.index_select(0, here)
@@ -122,7 +123,7 @@ class StoredImageSet:
     def take(self, where: torch.Tensor | slice) -> torch.Tensor:
         """Give the images at `where`, int64 (M,) in that order or a slice, channels_last."""
         rows = self.rows[where if isinstance(where, slice) else where.cpu()]
-        return self.file.read(rows).to(self.device)
+        return onto(self.file.read(rows), self.device)
 
     def take_each(self, places: Iterable[torch.Tensor | slice]) -> Iterator[torch.Tensor]:
         """Give what `take` gives for each of `places`; a thread reads one ahead."""

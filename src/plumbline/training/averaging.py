@@ -71,11 +71,13 @@ def refresh_batch_norm(
     with evaluating(model), torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None  # torch: a cumulative mean
             norm.train()
         for images, _ in batches:
-            model(images.to(device))
             seen += 1
+            for norm in norms:
+                # A cumulative mean. With None torch does the same, and waits for the device at every norm.
+                norm.momentum = 1 / seen
+            model(images.to(device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     if seen == 0:

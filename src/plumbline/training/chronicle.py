@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from math import inf, isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from plumbline.errors import PlumblineError
 from plumbline.records import EpochPart, PhaseName
-from plumbline.training.classifier import ImageClassifier, logs_at
+from plumbline.training.classifier import LOOK_EVERY_SECONDS, ImageClassifier, diverged, logs_at
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from plumbline.progress import Progress, Task
     from plumbline.training.figures import Figures
     from plumbline.training.journal import Journal
@@ -33,6 +38,8 @@ class Chronicle(Callback):
         self._open = ExitStack()
         self._task: Task | None = None
         self._epoch_began = 0.0
+        self._unread: dict[int, Tensor] = {}
+        self._read_at = -inf
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Open the bar at the step where training starts or goes on."""
@@ -43,17 +50,33 @@ class Chronicle(Callback):
         self._epoch_began = perf_counter()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401, ARG002
-        """Move the bar on, and write the step's figures at the logging interval."""
+        """Move the bar on, and keep the step's figures at the logging interval, to be read a little later."""
         assert self._task is not None  # noqa: S101
         if logs_at(trainer, step=trainer.global_step):
-            figures = {name: float(trainer.callback_metrics[name]) for name in _STEP_FIGURES}
-            self._figures.write(figures, step=trainer.global_step)
-            self._task.note(f"loss {figures['train/loss']:.3f}")
+            figures = [trainer.callback_metrics[name] for name in _STEP_FIGURES]
+            self._unread[trainer.global_step] = torch.stack(figures)
+            if perf_counter() - self._read_at >= LOOK_EVERY_SECONDS:
+                self._write_steps()
         self._task.advance()
+
+    def _write_steps(self) -> None:
+        """Write the figures of the steps since the last time, up to one whose loss is no finite number."""
+        steps, self._unread = self._unread, {}
+        if not steps:
+            return
+        for step, values in zip(steps, torch.stack(list(steps.values())).tolist(), strict=True):
+            loss, _, rate = values
+            if not isfinite(loss):
+                raise diverged(loss, step=step, rate=rate)
+            self._figures.write(dict(zip(_STEP_FIGURES, values, strict=True)), step=step)
+        if self._task is not None:
+            self._task.note(f"loss {loss:.3f}")
+        self._read_at = perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the epoch down."""
         assert isinstance(pl_module, ImageClassifier)  # noqa: S101
+        self._write_steps()
         train = pl_module.means("train")  # the module logs them only after its callbacks were called
         logged = trainer.callback_metrics
         validation = {name: float(logged[f"val/{name}"]) for name in train if f"val/{name}" in logged}
@@ -84,6 +107,7 @@ class Chronicle(Callback):
         checkpoint: dict[str, Any],  # noqa: ARG002
     ) -> None:
         """Bring the figures to disk before the checkpoint that has them behind it."""
+        self._write_steps()
         self._figures.flush()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -97,4 +121,6 @@ class Chronicle(Callback):
         exception: BaseException,  # noqa: ARG002
     ) -> None:
         """Close the bar and the figures."""
+        with suppress(PlumblineError):  # one error is on its way already
+            self._write_steps()
         self._open.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
+from time import perf_counter
 from typing import Any, Literal
 
 import torch
@@ -12,12 +14,15 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from plumbline.data.placement import onto
 from plumbline.errors import PlumblineError
 from plumbline.models import create_model
 from plumbline.optim import OptimizerFactory, SgdOneCycle
 
 Stage = Literal["train", "val", "test"]
 
+# Reading a figure waits for the device, so no more often than this is one read within an epoch.
+LOOK_EVERY_SECONDS = 1.0
 WHEN_DIVERGED = (
     "The same run resumed would do the same: begin another with a smaller rate (`plumbline recipes NAME` "
     "shows them, --set changes them) or with --precision fp32."
@@ -57,6 +62,11 @@ class Totals:
     def means(self) -> dict[str, Tensor]:
         """Give loss and accuracy per image."""
         return {"loss": self.loss / self.count, "accuracy": self.correct / self.count}
+
+
+def diverged(loss: float, *, step: int, rate: float) -> PlumblineError:
+    """Say that the loss of a step, counted from 1, is no finite number."""
+    return PlumblineError(f"The training loss is {loss} at step {step} (rate {rate:.3g}). {WHEN_DIVERGED}")
 
 
 def logs_at(trainer: Trainer, *, step: int) -> bool:
@@ -123,6 +133,7 @@ class ImageClassifier(LightningModule):
         self.total_steps = total_steps
         self.training_pass: Callable[[Tensor], Tensor] | None = None
         self._totals: dict[Stage, Totals] = {}
+        self._looked_at = -inf
 
     def forward(self, images: Tensor) -> Tensor:
         """Give logits (N, num_classes) of normalised images (N, 3, H, W).
@@ -152,9 +163,10 @@ class ImageClassifier(LightningModule):
         loss = cross_entropy(logits, labels, weight=self.class_weights, label_smoothing=self.label_smoothing)
         self._stage("train").add(logits, labels, mean_loss=loss)
         if self._logs_this_step():
-            self._check_finite(loss)
+            self._look_at(loss)
             accuracy = (logits.detach().argmax(1) == labels).float().mean()
-            self.log_dict({"train/loss": loss, "train/accuracy": accuracy, "train/rate": self._rate()})
+            rate = onto(torch.tensor(self._rate()), self.device)
+            self.log_dict({"train/loss": loss, "train/accuracy": accuracy, "train/rate": rate})
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -220,9 +232,9 @@ class ImageClassifier(LightningModule):
     def _rate(self) -> float:
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
-    def _check_finite(self, loss: Tensor) -> None:
+    def _look_at(self, loss: Tensor) -> None:
+        if perf_counter() - self._looked_at < LOOK_EVERY_SECONDS:
+            return
         if not torch.isfinite(loss):
-            raise PlumblineError(
-                f"The training loss is {loss.item()} at step {self.global_step} (rate {self._rate():.3g}). "
-                f"{WHEN_DIVERGED}"
-            )
+            raise diverged(loss.item(), step=self.global_step + 1, rate=self._rate())
+        self._looked_at = perf_counter()
