@@ -210,6 +210,6 @@ def _data_words(arguments: FitArguments) -> str:
 
 
 def _quieten() -> None:
-    """Let Lightning say nothing that we say better."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
+    """Let Lightning say nothing that we say better, and torch.compile nothing of a CUDA that is not here."""
+    for name in ("lightning.pytorch", "lightning.fabric", "torch.utils.cpp_extension"):
         logging.getLogger(name).setLevel(logging.ERROR)

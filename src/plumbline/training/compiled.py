@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -10,6 +10,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 
 from plumbline.errors import PlumblineError
+from plumbline.progress import SILENT, Progress
 from plumbline.training.device import Compute
 
 
@@ -33,21 +34,24 @@ class CompiledPass:
         logits: Tensor = (self._compiled if len(images) == self._batch_size else self._plain)(images)
         return logits
 
-    def compile(self, image_sizes: Iterable[int], *, compute: Compute) -> None:
+    def compile(self, image_sizes: Sequence[int], *, compute: Compute, progress: Progress = SILENT) -> None:
         """Compile for each image size, in the number format of `compute`; weights and statistics stay.
 
         Raises PlumblineError where this machine cannot compile.
         """
         model = self._plain.to(compute.device).train()
         kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        for size in dict.fromkeys(image_sizes):
-            images = torch.zeros(self._batch_size, 3, size, size, device=compute.device)
-            if compute.channels_last:
-                images = images.to(memory_format=torch.channels_last)
-            with explaining_no_compiler(), _as_the_trainer_runs_it(compute):
-                logits = self(images)
-                torch.autograd.backward(logits.float().sum())
-            model.zero_grad(set_to_none=True)
+        sizes = tuple(dict.fromkeys(image_sizes))
+        with progress.task("compile", total=len(sizes), unit="image sizes") as task:
+            for size in sizes:
+                images = torch.zeros(self._batch_size, 3, size, size, device=compute.device)
+                if compute.channels_last:
+                    images = images.to(memory_format=torch.channels_last)
+                with explaining_no_compiler(), _as_the_trainer_runs_it(compute):
+                    logits = self(images)
+                    torch.autograd.backward(logits.float().sum())
+                model.zero_grad(set_to_none=True)
+                task.advance()
         for name, buffer in model.named_buffers():
             buffer.copy_(kept[name])
 

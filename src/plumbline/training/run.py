@@ -128,9 +128,9 @@ class Run:
                 load_weights(built.classifier, self.folder.checkpoint("fit"))
         match built.classifier.training_pass:
             case CompiledPass() as compiled:
-                self._progress.say("Compiling the network, once for each image size …")
                 with self.journal.timed("compile_seconds"):
-                    compiled.compile(built.data.train_sizes, compute=request.compute)
+                    sizes = built.data.train_sizes
+                    compiled.compile(sizes, compute=request.compute, progress=self._progress)
         with self.journal.timed("training_seconds" if phase == "fit" else "averaging_seconds"):
             train(
                 built,
