@@ -58,8 +58,10 @@ def test_test_images_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_clock_runs_between_its_two_marks() -> None:
-    """What happens between the ends of the two steps is counted, what is before and after is not."""
+    """What happens between the ends of two training steps is counted, what is before and after is not."""
     clock = StepClock((1, 3), device=torch.device("cpu"))
+    with clock.task("compile", total=1, unit="image sizes") as task:
+        task.advance()
     with clock.task("fit", total=5, unit="steps") as task:
         for pause in (0.2, 0.01, 0.01, 0.2, 0.2):
             sleep(pause)

@@ -150,6 +150,16 @@ def test_a_loss_that_is_no_number_stops_the_run() -> None:
         trainer().fit(module, DataLoader(TensorDataset(*batch), batch_size=4))
 
 
+def test_a_loss_that_turns_into_no_number_is_named_with_its_own_step() -> None:
+    """It is looked at a little later, at the end of the epoch at the latest, in a fit of milliseconds too."""
+    images, labels = torch.randn(20, 3, 4, 4), torch.zeros(20, dtype=torch.int64)
+    images[8:] = torch.nan  # from the third batch on
+    with pytest.raises(PlumblineError, match="loss is nan at step 3 "):
+        trainer().fit(
+            ImageClassifier(net(), num_classes=3), DataLoader(TensorDataset(images, labels), batch_size=4)
+        )
+
+
 def test_a_lightning_checkpoint_reloads_without_the_model(tmp_path: Path) -> None:
     """With a model's name nothing else is needed; the weights are the same bits."""
     module = ImageClassifier("shufflenet_v2_x0_5", num_classes=3)

@@ -94,10 +94,12 @@ class StepClock:
     def __init__(self, marks: Sequence[int], *, device: torch.device) -> None:
         self.times: list[float] = []
         self._marks, self._device, self._done = set(marks), device, 0
+        self._counts = False
 
     @contextmanager
     def task(self, title: str, *, total: int | None, unit: str, done: int = 0) -> Iterator[StepClock]:  # noqa: ARG002
-        """Start counting steps; scoring opens tasks too, and passes no further mark."""
+        """Count the steps of the first phase; compiling and scoring open tasks too."""
+        self._counts = title == "fit"
         yield self
 
     def say(self, text: str) -> None:
@@ -108,7 +110,7 @@ class StepClock:
 
     def advance(self, amount: int = 1) -> None:
         """Count a step, and read the clock if it is one of the two."""
-        self._done += amount
+        self._done += amount * self._counts
         if self._done in self._marks:
             settle(self._device)
             self.times.append(perf_counter())

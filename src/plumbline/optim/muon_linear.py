@@ -25,7 +25,7 @@ class MuonSgdLinear:
     at the full rate, before momentum adds to it. The bias of a layer named `whitening` is a group of its
     own, trained for `whitening_bias_fraction` of the steps only, its rate falling to zero over them; whether
     it takes a gradient follows from the step alone, since an earlier training leaves it frozen. Without
-    `freeze` it takes one to the end, at a rate of zero, as several processes need it.
+    `freeze` it takes one to the end, at a rate of zero, as several processes and a compiled network need it.
 
     Rates are for the mean of the loss over a batch. `dtype` is what Newton-Schulz computes in, None being
     that of the filters.

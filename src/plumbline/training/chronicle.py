@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
-from math import inf, isfinite
+from contextlib import ExitStack
+from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from plumbline.errors import PlumblineError
 from plumbline.records import EpochPart, PhaseName
-from plumbline.training.classifier import LOOK_EVERY_SECONDS, ImageClassifier, diverged, logs_at
+from plumbline.training.classifier import LOOK_EVERY_SECONDS, ImageClassifier, logs_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,17 +59,14 @@ class Chronicle(Callback):
         self._task.advance()
 
     def _write_steps(self) -> None:
-        """Write the figures of the steps since the last time, up to one whose loss is no finite number."""
+        """Write the figures of the steps since the last time."""
         steps, self._unread = self._unread, {}
         if not steps:
             return
         for step, values in zip(steps, torch.stack(list(steps.values())).tolist(), strict=True):
-            loss, _, rate = values
-            if not isfinite(loss):
-                raise diverged(loss, step=step, rate=rate)
             self._figures.write(dict(zip(_STEP_FIGURES, values, strict=True)), step=step)
         if self._task is not None:
-            self._task.note(f"loss {loss:.3f}")
+            self._task.note(f"loss {values[0]:.3f}")
         self._read_at = perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -121,6 +117,4 @@ class Chronicle(Callback):
         exception: BaseException,  # noqa: ARG002
     ) -> None:
         """Close the bar and the figures."""
-        with suppress(PlumblineError):  # one error is on its way already
-            self._write_steps()
         self._open.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from time import perf_counter
 from typing import Any, Literal
 
@@ -62,11 +62,6 @@ class Totals:
     def means(self) -> dict[str, Tensor]:
         """Give loss and accuracy per image."""
         return {"loss": self.loss / self.count, "accuracy": self.correct / self.count}
-
-
-def diverged(loss: float, *, step: int, rate: float) -> PlumblineError:
-    """Say that the loss of a step, counted from 1, is no finite number."""
-    return PlumblineError(f"The training loss is {loss} at step {step} (rate {rate:.3g}). {WHEN_DIVERGED}")
 
 
 def logs_at(trainer: Trainer, *, step: int) -> bool:
@@ -133,6 +128,7 @@ class ImageClassifier(LightningModule):
         self.total_steps = total_steps
         self.training_pass: Callable[[Tensor], Tensor] | None = None
         self._totals: dict[Stage, Totals] = {}
+        self._unseen: dict[int, Tensor] = {}
         self._looked_at = -inf
 
     def forward(self, images: Tensor) -> Tensor:
@@ -163,10 +159,11 @@ class ImageClassifier(LightningModule):
         loss = cross_entropy(logits, labels, weight=self.class_weights, label_smoothing=self.label_smoothing)
         self._stage("train").add(logits, labels, mean_loss=loss)
         if self._logs_this_step():
-            self._look_at(loss)
+            self._unseen[self.global_step + 1] = loss.detach()
             accuracy = (logits.detach().argmax(1) == labels).float().mean()
             rate = onto(torch.tensor(self._rate()), self.device)
             self.log_dict({"train/loss": loss, "train/accuracy": accuracy, "train/rate": rate})
+        self._look_at_losses()
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -232,9 +229,16 @@ class ImageClassifier(LightningModule):
     def _rate(self) -> float:
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
-    def _look_at(self, loss: Tensor) -> None:
-        if perf_counter() - self._looked_at < LOOK_EVERY_SECONDS:
+    def _look_at_losses(self) -> None:
+        """Raise PlumblineError if a logged loss is no finite number: once a second and at an epoch's end."""
+        due = perf_counter() - self._looked_at >= LOOK_EVERY_SECONDS or self.trainer.is_last_batch
+        # Several processes go by the step alone: one that stopped by its own clock would leave them waiting.
+        if not self._unseen or not (due or self.trainer.world_size > 1):
             return
-        if not torch.isfinite(loss):
-            raise diverged(loss.item(), step=self.global_step + 1, rate=self._rate())
+        losses, self._unseen = self._unseen, {}
+        for step, loss in zip(losses, torch.stack(list(losses.values())).tolist(), strict=True):
+            if not isfinite(loss):
+                raise PlumblineError(
+                    f"The training loss is {loss} at step {step} (rate {self._rate():.3g}). {WHEN_DIVERGED}"
+                )
         self._looked_at = perf_counter()

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from plumbline.errors import PlumblineError
 from plumbline.progress import SILENT, Progress
 from plumbline.training.device import Compute
+from plumbline.training.memory import is_out_of_memory
+
+_MOST_PROGRAMS = 8  # torch._dynamo.config.recompile_limit; beyond it the network runs as it is, unannounced
 
 
 class CompiledPass:
@@ -37,11 +40,16 @@ class CompiledPass:
     def compile(self, image_sizes: Sequence[int], *, compute: Compute, progress: Progress = SILENT) -> None:
         """Compile for each image size, in the number format of `compute`; weights and statistics stay.
 
-        Raises PlumblineError where this machine cannot compile.
+        Raises PlumblineError where this machine cannot compile, or for more sizes than torch keeps programs.
         """
+        sizes = tuple(dict.fromkeys(image_sizes))
+        if len(sizes) > _MOST_PROGRAMS:
+            raise PlumblineError(
+                f"compile: expected at most {_MOST_PROGRAMS} image sizes, got {len(sizes)}. Take fewer "
+                "(resolution.train), or leave out --compile."
+            )
         model = self._plain.to(compute.device).train()
         kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        sizes = tuple(dict.fromkeys(image_sizes))
         with progress.task("compile", total=len(sizes), unit="image sizes") as task:
             for size in sizes:
                 images = torch.zeros(self._batch_size, 3, size, size, device=compute.device)
@@ -54,6 +62,8 @@ class CompiledPass:
                 task.advance()
         for name, buffer in model.named_buffers():
             buffer.copy_(kept[name])
+        if compute.device.type == "cuda":
+            torch.cuda.empty_cache()  # what is free is asked for again before training
 
 
 def _as_the_trainer_runs_it(compute: Compute) -> AbstractContextManager[None]:
@@ -81,6 +91,8 @@ def explaining_no_compiler() -> Iterator[None]:
     try:
         yield
     except TorchDynamoException as error:
+        if is_out_of_memory(error):
+            raise
         reason = str(error).strip().splitlines()[0]
         raise PlumblineError(
             f"--compile: torch.compile does not work here: {reason} It needs a C++ compiler (Debian: g++; "

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from lightning.pytorch import Callback, Trainer
 
+from plumbline.data.image_module import stage_size
 from plumbline.progress import Progress
 from plumbline.records import PhaseName, PhasePart, RunFolder, TimingPart
 from plumbline.training.build import Built
 from plumbline.training.callbacks import KeepLast, SeedEachStep
 from plumbline.training.checkpoints import DurableCheckpointIO, Found, newest_checkpoint, set_aside
 from plumbline.training.chronicle import Chronicle
+from plumbline.training.compiled import CompiledPass
 from plumbline.training.cores import TellCrowding
 from plumbline.training.device import Compute
 from plumbline.training.figures import Figures
@@ -57,12 +61,7 @@ def train(
     if request.compute.device.type == "cpu" and request.compute.count == 1:
         callbacks.append(TellCrowding(progress))
     trainer = _trainer(built, compute=request.compute, callbacks=callbacks, folder=folder)
-    with explaining_out_of_memory(
-        built.classifier.model,
-        image_size=max(request.recipe.resolution.train),
-        batch_size=request.recipe.batch_size,
-        compute=request.compute,
-    ):
+    with _explaining_out_of_memory(built, request=request):
         trainer.fit(
             built.classifier,
             datamodule=built.data,
@@ -70,6 +69,27 @@ def train(
             weights_only=True,
         )
     built.classifier.training_pass = None
+
+
+def compile_training(built: Built, *, request: Request, progress: Progress) -> None:
+    """Compile the training pass of a phase for every image size that it trains at.
+
+    Raises PlumblineError where this machine cannot compile, and where memory runs out.
+    """
+    data, compiled = built.data, built.classifier.training_pass
+    assert isinstance(compiled, CompiledPass)  # noqa: S101
+    sizes = [stage_size(epoch, epochs=built.epochs, sizes=data.train_sizes) for epoch in range(built.epochs)]
+    with _explaining_out_of_memory(built, request=request):
+        compiled.compile(sizes, compute=request.compute, progress=progress)
+
+
+def _explaining_out_of_memory(built: Built, *, request: Request) -> AbstractContextManager[None]:
+    return explaining_out_of_memory(
+        built.classifier.model,
+        image_size=max(request.recipe.resolution.train),
+        batch_size=request.recipe.batch_size,
+        compute=request.compute,
+    )
 
 
 def _saved(folder: RunFolder, *, phase: PhaseName, progress: Progress) -> Found | None:

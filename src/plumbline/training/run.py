@@ -18,13 +18,12 @@ from plumbline.records.ledger import looks_counted
 from plumbline.training.averaging import WeightAverager
 from plumbline.training.build import Built, build_data, build_phase, phases
 from plumbline.training.classifier import ImageClassifier
-from plumbline.training.compiled import CompiledPass
 from plumbline.training.disk import check_disk, disk_need
 from plumbline.training.ema import EmaAverager
 from plumbline.training.interrupts import StopFlag, stop_on_signals
 from plumbline.training.journal import Journal, now
 from plumbline.training.launched import is_first_process
-from plumbline.training.phase import phase_part, train
+from plumbline.training.phase import compile_training, phase_part, train
 from plumbline.training.request import Request, first_record
 from plumbline.training.scoring import Scoring
 from plumbline.training.weights import load_weights, save_weights
@@ -126,11 +125,9 @@ class Run:
                 check_disk(self._need(built), folder=self.folder.path)
             if phase == "average":
                 load_weights(built.classifier, self.folder.checkpoint("fit"))
-        match built.classifier.training_pass:
-            case CompiledPass() as compiled:
-                with self.journal.timed("compile_seconds"):
-                    sizes = built.data.train_sizes
-                    compiled.compile(sizes, compute=request.compute, progress=self._progress)
+        if request.recipe.compile:
+            with self.journal.timed("compile_seconds"):
+                compile_training(built, request=request, progress=self._progress)
         with self.journal.timed("training_seconds" if phase == "fit" else "averaging_seconds"):
             train(
                 built,
