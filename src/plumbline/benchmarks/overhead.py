@@ -110,7 +110,9 @@ class StepClock:
 
     def advance(self, amount: int = 1) -> None:
         """Count a step, and read the clock if it is one of the two."""
-        self._done += amount * self._counts
+        if not self._counts:
+            return
+        self._done += amount
         if self._done in self._marks:
             settle(self._device)
             self.times.append(perf_counter())

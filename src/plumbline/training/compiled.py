@@ -52,10 +52,8 @@ class CompiledPass:
         kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
         with progress.task("compile", total=len(sizes), unit="image sizes") as task:
             for size in sizes:
-                images = torch.zeros(self._batch_size, 3, size, size, device=compute.device)
-                if compute.channels_last:
-                    images = images.to(memory_format=torch.channels_last)
-                with explaining_no_compiler(), _as_the_trainer_runs_it(compute):
+                images = compute.blank_images(self._batch_size, image_size=size)
+                with _explaining_no_compiler(), _as_the_trainer_runs_it(compute):
                     logits = self(images)
                     torch.autograd.backward(logits.float().sum())
                 model.zero_grad(set_to_none=True)
@@ -79,12 +77,12 @@ def check_compiler(device: torch.device) -> None:
 
     Raises PlumblineError where it cannot.
     """
-    with explaining_no_compiler():
+    with _explaining_no_compiler():
         torch.compile(torch.square, dynamic=False)(torch.ones(8, device=device))
 
 
 @contextmanager
-def explaining_no_compiler() -> Iterator[None]:
+def _explaining_no_compiler() -> Iterator[None]:
     """Put an error of the compiler inside into words."""
     from torch._dynamo.exc import TorchDynamoException  # seconds, for those who do not compile
 

@@ -48,6 +48,11 @@ class Compute:
         """Whether images and filters are stored with their channels together: faster on CPU and CUDA."""
         return self.device.type in {"cpu", "cuda"}
 
+    def blank_images(self, count: int, *, image_size: int) -> torch.Tensor:
+        """Give zeros (count, 3, image_size, image_size) as a batch of training lies on the device."""
+        images = torch.zeros(count, 3, image_size, image_size, device=self.device)
+        return images.to(memory_format=torch.channels_last) if self.channels_last else images
+
 
 def choose_compute(
     device: str = "auto", *, devices: int = 1, nodes: int = 1, precision: str = "auto"

@@ -65,14 +65,11 @@ def _kept(model: nn.Module, *, images: int, image_size: int, compute: Compute) -
         return tensor
 
     parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    batch = torch.zeros(images, 3, image_size, image_size, device=compute.device)
-    if compute.channels_last:
-        batch = batch.to(memory_format=torch.channels_last)
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         torch.autocast(compute.device.type, dtype=compute.autocast, enabled=compute.autocast is not None),
     ):
-        model(batch)
+        model(compute.blank_images(images, image_size=image_size))
     return sum(
         tensor.untyped_storage().nbytes() for pointer, tensor in kept.items() if pointer not in parameters
     )
