@@ -178,7 +178,7 @@ def _check_possible(request: Request) -> int:
     """
     recipe, compute = request.recipe, request.compute
     if recipe.compile:
-        check_compiler(compute.device)
+        check_compiler(recipe.resolution.train, device=compute.device)
     built = build_phase(recipe, phase="fit", dataset=request.dataset, seed=request.seed, compute=compute)
     need = memory_need(built.classifier.model, image_size=max(recipe.resolution.train), compute=compute)
     check_memory(need, batch_size=recipe.batch_size // compute.count, free=free_memory(compute))

@@ -42,12 +42,7 @@ class CompiledPass:
 
         Raises PlumblineError where this machine cannot compile, or for more sizes than torch keeps programs.
         """
-        sizes = tuple(dict.fromkeys(image_sizes))
-        if len(sizes) > _MOST_PROGRAMS:
-            raise PlumblineError(
-                f"compile: expected at most {_MOST_PROGRAMS} image sizes, got {len(sizes)}. Take fewer "
-                "(resolution.train), or leave out --compile."
-            )
+        sizes = _programs(image_sizes)
         model = self._plain.to(compute.device).train()
         kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
         with progress.task("compile", total=len(sizes), unit="image sizes") as task:
@@ -72,13 +67,25 @@ def _as_the_trainer_runs_it(compute: Compute) -> AbstractContextManager[None]:
     return MixedPrecision(precision, compute.device.type).forward_context()
 
 
-def check_compiler(device: torch.device) -> None:
-    """Compile next to nothing, so that a machine that cannot is found out before a run begins.
+def check_compiler(image_sizes: Sequence[int], *, device: torch.device) -> None:
+    """Compile next to nothing, so that what cannot be compiled is found out before a run begins.
 
-    Raises PlumblineError where it cannot.
+    Raises PlumblineError where this machine cannot, and for more sizes than torch keeps programs.
     """
+    _programs(image_sizes)
     with _explaining_no_compiler():
         torch.compile(torch.square, dynamic=False)(torch.ones(8, device=device))
+
+
+def _programs(image_sizes: Sequence[int]) -> tuple[int, ...]:
+    """Give each size once, or say that there are too many."""
+    sizes = tuple(dict.fromkeys(image_sizes))
+    if len(sizes) > _MOST_PROGRAMS:
+        raise PlumblineError(
+            f"compile: expected at most {_MOST_PROGRAMS} image sizes, got {len(sizes)}. Take fewer "
+            "(resolution.train), or leave out --compile."
+        )
+    return sizes
 
 
 @contextmanager
