@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from plumbline.errors import PlumblineError
 from plumbline.optim import OneCycle, one_cycle
+from plumbline.optim.schedule import Anneal
 
 
 def _sgd() -> torch.optim.SGD:
@@ -20,12 +21,19 @@ def _sgd() -> torch.optim.SGD:
 
 @pytest.mark.parametrize("total", [1, 2, 3, 7, 157, 880])
 @pytest.mark.parametrize("warmup", [0.0, 0.25, 0.3, 0.9])
-def test_every_step_agrees_with_torch(total: int, warmup: float) -> None:
-    """Rate and momentum of every step are those of torch's OneCycleLR."""
+@pytest.mark.parametrize(("anneal", "their_name"), [("cosine", "cos"), ("linear", "linear")])
+def test_every_step_agrees_with_torch(total: int, warmup: float, anneal: Anneal, their_name: str) -> None:
+    """Rate and momentum of every step are those of torch's OneCycleLR, in both of its forms."""
     optimizer = _sgd()
-    theirs = OneCycleLR(optimizer, max_lr=0.1, total_steps=total, pct_start=warmup)
+    theirs = OneCycleLR(
+        optimizer,
+        max_lr=0.1,
+        total_steps=total,
+        pct_start=warmup,
+        anneal_strategy=their_name,  # type: ignore[arg-type]
+    )
     for step in range(total):
-        value = one_cycle(step, total_steps=total, max_rate=0.1, warmup_fraction=warmup)
+        value = one_cycle(step, total_steps=total, max_rate=0.1, warmup_fraction=warmup, anneal=anneal)
         assert value.rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
         assert value.momentum == pytest.approx(optimizer.param_groups[0]["momentum"], rel=1e-9)
         optimizer.step()
@@ -98,12 +106,12 @@ def test_adam_takes_its_first_beta_from_the_cycle() -> None:
 
 
 def test_a_reloaded_scheduler_continues_where_it_was() -> None:
-    """State is plain numbers, and a new scheduler with it gives the same remaining steps."""
+    """State is plain values, and a new scheduler with it gives the same remaining steps."""
     first = OneCycle(_sgd(), total_steps=8, max_rate=0.1)
     for _ in range(3):
         first.step()
     state = first.state_dict()
-    assert all(isinstance(value, int | float) for value in state.values())
+    assert all(isinstance(value, int | float | str) for value in state.values())
     optimizer = _sgd()
     second = OneCycle(optimizer, total_steps=8, max_rate=0.1)
     second.load_state_dict(state)

@@ -38,6 +38,7 @@ CHANGES: dict[str, Any] = {
     "schedule.final_divisor": 10.0,
     "schedule.base_momentum": 0.5,
     "schedule.max_momentum": 0.99,
+    "schedule.anneal": "linear",
     "averaging.epochs": 5,
     "averaging.rate": 0.2,
     "averaging.momentum": 0.5,

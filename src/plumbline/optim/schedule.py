@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch.optim import Optimizer
 
 from plumbline.errors import PlumblineError
 from plumbline.optim.scheduler import StepScheduler
+
+Anneal = Literal["cosine", "linear"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ def one_cycle(
     final_divisor: float = 1e4,
     base_momentum: float = 0.85,
     max_momentum: float = 0.95,
+    anneal: Anneal = "cosine",
 ) -> OneCycleValue:
-    """Give rate and momentum of one step: a cosine up to `max_rate`, then a cosine down.
+    """Give rate and momentum of one step: up to `max_rate`, then down, by halves of a cosine or by lines.
 
     The rate starts at `max_rate / start_divisor`, and at step `total_steps - 1` is exactly the start divided
     by `final_divisor`; later steps keep that value. Momentum runs the other way round.
@@ -45,12 +48,13 @@ def one_cycle(
         final_divisor: how far the last rate is below the first.
         base_momentum: momentum at the peak.
         max_momentum: momentum at both ends.
+        anneal: the form of the way up and of the way down.
 
     Raises:
         PlumblineError: a total below 1, a negative step, or a setting outside its range.
 
     Source: Smith and Topin, "Super-Convergence", arXiv 1708.07120; values agree with
-    `torch.optim.lr_scheduler.OneCycleLR` in its two-phase cosine form.
+    `torch.optim.lr_scheduler.OneCycleLR` in its two-phase forms.
 
     >>> one_cycle(29, total_steps=100, max_rate=0.1)
     OneCycleValue(rate=0.1, momentum=0.85)
@@ -60,6 +64,7 @@ def one_cycle(
     """
     _check(step, total_steps=total_steps, max_rate=max_rate, warmup_fraction=warmup_fraction)
     _check_divisors(start_divisor=start_divisor, final_divisor=final_divisor)
+    between = _BETWEEN[anneal]
     start_rate = max_rate / start_divisor
     final_rate = start_rate / final_divisor
     last = total_steps - 1
@@ -69,17 +74,24 @@ def one_cycle(
     if step < peak:
         part = step / peak
         return OneCycleValue(
-            _cosine(start_rate, max_rate, part=part), _cosine(max_momentum, base_momentum, part=part)
+            between(start_rate, max_rate, part=part), between(max_momentum, base_momentum, part=part)
         )
     # A short cycle can have its peak before step 0: it then starts somewhere on the way down.
     part = (step - peak) / (last - peak)
     return OneCycleValue(
-        _cosine(max_rate, final_rate, part=part), _cosine(base_momentum, max_momentum, part=part)
+        between(max_rate, final_rate, part=part), between(base_momentum, max_momentum, part=part)
     )
 
 
 def _cosine(start: float, end: float, *, part: float) -> float:
     return end + (start - end) / 2 * (math.cos(math.pi * part) + 1)
+
+
+def _line(start: float, end: float, *, part: float) -> float:
+    return start + (end - start) * part
+
+
+_BETWEEN = {"cosine": _cosine, "linear": _line}
 
 
 def _check(step: int, *, total_steps: int, max_rate: float, warmup_fraction: float) -> None:
@@ -131,15 +143,17 @@ class OneCycle(StepScheduler):
         final_divisor: float = 1e4,
         base_momentum: float = 0.85,
         max_momentum: float = 0.95,
+        anneal: Anneal = "cosine",
     ) -> None:
         self.total_steps = total_steps
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "max_rate": max_rate,
             "warmup_fraction": warmup_fraction,
             "start_divisor": start_divisor,
             "final_divisor": final_divisor,
             "base_momentum": base_momentum,
             "max_momentum": max_momentum,
+            "anneal": anneal,
         }
         super().__init__(optimizer)
 

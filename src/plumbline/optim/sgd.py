@@ -10,7 +10,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from plumbline.optim.groups import parameter_groups
-from plumbline.optim.schedule import OneCycle
+from plumbline.optim.schedule import Anneal, OneCycle
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class SgdOneCycle:
     final_divisor: float = 1e4
     base_momentum: float = 0.85
     max_momentum: float = 0.95
+    anneal: Anneal = "cosine"
 
     def __call__(self, model: nn.Module, *, total_steps: int) -> Optimization:
         """Build the optimizer and a cycle of `total_steps`."""
@@ -59,6 +60,7 @@ class SgdOneCycle:
             final_divisor=self.final_divisor,
             base_momentum=self.base_momentum,
             max_momentum=self.max_momentum,
+            anneal=self.anneal,
         )
         return Optimization(optimizer, scheduler)
 

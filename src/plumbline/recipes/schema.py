@@ -85,7 +85,10 @@ class MuonSgd(Section):
 
 
 class OneCycle(Section):
-    """One-cycle rate and momentum over the whole first phase (Smith and Topin, arXiv 1708.07120)."""
+    """One-cycle rate and momentum over the whole first phase (Smith and Topin, arXiv 1708.07120).
+
+    The way up and the way down are halves of a cosine (`anneal` is None) or lines (linear).
+    """
 
     kind: Literal["one_cycle"] = "one_cycle"
     max_rate: Positive = 0.1
@@ -94,6 +97,7 @@ class OneCycle(Section):
     final_divisor: Annotated[float, Field(ge=1)] = 1e4
     base_momentum: Fraction = 0.85
     max_momentum: Fraction = 0.95
+    anneal: Literal["linear"] | None = None
 
 
 class LinearDecay(Section):

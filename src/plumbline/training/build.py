@@ -157,7 +157,10 @@ def optimization_of(recipe: Recipe, *, phase: PhaseName, compute: Compute) -> Op
             )
         case Sgd() as sgd, OneCycle() as cycle, _:
             return SgdOneCycle(
-                weight_decay=sgd.weight_decay, nesterov=sgd.nesterov, **cycle.model_dump(exclude={"kind"})
+                weight_decay=sgd.weight_decay,
+                nesterov=sgd.nesterov,
+                **cycle.model_dump(exclude={"kind", "anneal"}),
+                anneal=cycle.anneal or "cosine",
             )
         case MuonSgd() as muon, LinearDecay() as decay, _:
             return MuonSgdLinear(
