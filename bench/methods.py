@@ -1,7 +1,7 @@
 """What each technique of the speed recipes adds, for docs/methods: from the comparison under results/methods.
 
-Its first arm has every technique and no moving average; of the others one has it, and each of the rest lacks
-one technique. Test-time augmentation is read from the first arm's runs, which have both scores.
+Its first arm is the recipe; of the others each lacks one of its techniques, or has one that it has not.
+Test-time augmentation is read from the first arm's runs, which have both scores.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ HEAD = (
     "| technique | compared with | points that it adds | interval | verdict | training time |",
     "|---|---|---|---|---|---|",
 )
-_ADDED = ":averaged"
+_AVERAGED, _CUTOUT = ":averaged", "augmentation.cutout"
 # What stands in the name of an arm tells its technique, and the card of it.
 TECHNIQUES = {
-    _ADDED: "moving average",
+    _AVERAGED: "moving average",
+    _CUTOUT: "cutout",
     "model.whitening": "whitening",
     "optimizer=": "Muon",
     "augmentation.flip": "alternating flip",
@@ -43,7 +44,7 @@ def methods_table(folder: Path) -> str:
     paired = [*(pair.paired for pair in comparison.pairs), views]
     *judged, of_views = judge(paired, margin=comparison.margin, level=comparison.level)
     rows = [
-        _row(arm, judgement=found, paired=pair.paired, times=_times(base, others=runs[arm.label]))
+        _row(arm, judgement=found, paired=pair.paired, base=base, runs=runs[arm.label])
         for arm, pair, found in zip(others, comparison.pairs, judged, strict=True)
     ]
     known = _cells(views, judgement=of_views, sign=1)
@@ -72,12 +73,18 @@ def _times(runs: list[Record], *, others: list[Record]) -> float:
     )
 
 
-def _row(arm: Arm, *, judgement: Judgement, paired: PairedComparison, times: float) -> str:
+def _row(
+    arm: Arm, *, judgement: Judgement, paired: PairedComparison, base: list[Record], runs: list[Record]
+) -> str:
     technique = next(name for part, name in TECHNIQUES.items() if part in arm.label)
-    added = arm.label.endswith(_ADDED)
-    other = "the same runs without it" if added else f"`{arm.label.partition('@')[2]}`"
-    cells = _cells(paired, judgement=judgement, sign=1 if added else -1)
-    return _line(technique, other, *cells, "-" if added else f"{times:.2f} times")
+    if _AVERAGED in arm.label:
+        return _line(technique, "the same runs without it", *_cells(paired, judgement=judgement, sign=1), "-")
+    change = f"`{arm.label.partition('@')[2]}`"
+    if _CUTOUT in arm.label:
+        cells = (f"none; with {change}", *_cells(paired, judgement=judgement, sign=1))
+        return _line(technique, *cells, f"{_times(runs, others=base):.2f} times")
+    cells = (change, *_cells(paired, judgement=judgement, sign=-1))
+    return _line(technique, *cells, f"{_times(base, others=runs):.2f} times")
 
 
 def _cells(paired: PairedComparison, *, judgement: Judgement, sign: int) -> tuple[str, str, str]:

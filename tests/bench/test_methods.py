@@ -61,6 +61,9 @@ def rows(tmp_path: Path) -> dict[str, list[str]]:
     arms = [
         runs(tmp_path, name="all", arm="speed94", correct=900, epochs=4, seconds=60),
         runs(tmp_path, name="all", arm="speed94:averaged", correct=900, epochs=4, seconds=60),
+        runs(
+            tmp_path, name="more", arm="speed94@augmentation.cutout=0.25", correct=880, epochs=6, seconds=90
+        ),
         runs(tmp_path, name="less", arm="speed94@label_smoothing=0.0", correct=870, epochs=5, seconds=80),
     ]
     write_comparison(compare_arms(arms, split="validation"), path=tmp_path / "comparison.json")
@@ -77,6 +80,12 @@ def test_what_was_added_keeps_its_sign(rows: dict[str, list[str]]) -> None:
     """The moving average is another score of the same runs, whose time says nothing about it."""
     assert rows["moving average"][:2] == ["the same runs without it", "+2.00"]
     assert rows["moving average"][-1] == "-"
+
+
+def test_what_speed94_lacks_is_compared_with_speed94(rows: dict[str, list[str]]) -> None:
+    """Worse with it is below zero, slower with it above one."""
+    assert rows["cutout"][:2] == ["none; with `augmentation.cutout=0.25`", "-2.00"]
+    assert rows["cutout"][-1] == "1.50 times"
 
 
 def test_views_are_compared_within_the_runs_of_the_first_arm(rows: dict[str, list[str]]) -> None:

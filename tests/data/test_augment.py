@@ -8,9 +8,11 @@ from plumbline.data.augment import (
     Fill,
     alternating_mask,
     crop_at,
+    cut_out,
     draw_jitter,
     draw_mirrored,
     draw_offsets,
+    draw_squares,
     flip_where,
     jitter,
     normalize,
@@ -221,6 +223,26 @@ def test_jitter_moves_brightness_then_contrast_of_each_image() -> None:
     assert torch.equal(jitter(images.clone(), drawn=torch.tensor([[0.0], [1.0]]).expand(2, 5)), images)
 
 
+def test_squares_lie_within_the_image_and_everywhere_alike() -> None:
+    """Corners are uniform over all places of a whole square, rows and columns independent."""
+    corners = draw_squares(9000, side=3, size=5, generator=generator(3))
+    counts = torch.bincount(3 * corners[0] + corners[1], minlength=9)
+    assert counts.shape == (9,)
+    assert (counts - 1000).abs().max() < 150
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_cut_out_sets_one_square_of_each_image_to_zero(layout: torch.memory_format) -> None:
+    """Every image loses its own square, in all channels, and nothing else."""
+    images = torch.randn(6, 3, 8, 8, generator=generator(4)).contiguous(memory_format=layout)
+    corners = draw_squares(6, side=3, size=8, generator=generator(5))
+    cut = cut_out(images.clone(), corners=corners, side=3)
+    for image, before, (top, left) in zip(cut, images, corners.T.tolist(), strict=True):
+        expected = before.clone()
+        expected[:, top : top + 3, left : left + 3] = 0
+        assert torch.equal(image, expected)
+
+
 def test_bad_arguments() -> None:
     """Impossible numbers are refused with what was expected."""
     images = pictures(2)
@@ -234,3 +256,5 @@ def test_bad_arguments() -> None:
         normalize(images, mean=[0.5] * 3, std=[0.5, 0.5, 0.0])
     with pytest.raises(PlumblineError, match="at least 0 and below 1"):
         draw_jitter(2, strength=1.0, generator=generator())
+    with pytest.raises(PlumblineError, match="square of 1 to 8 pixels"):
+        draw_squares(2, side=9, size=8, generator=generator())

@@ -218,6 +218,32 @@ def test_jitter_is_the_same_in_several_processes_and_leaves_the_other_draws(digi
     )
 
 
+def test_cutout_follows_the_image_size_and_leaves_the_other_draws(digits: Dataset) -> None:
+    """Two processes cut as one does, a quarter of each side whatever the size, and evaluation is plain."""
+    for size, side in ((16, 4), (24, 6)):
+        make = partial(
+            ImageDataModule,
+            digits,
+            batch_size=64,
+            validation_count=0,
+            seed=3,
+            jitter=0.2,
+            train_sizes=(size,),
+        )
+        data, plain = make(cutout=0.25), make()
+        cut, labels = next(iter(data.train_batches()))
+        shares = [next(iter(data.train_batches(rank=rank, world_size=2)))[0] for rank in (0, 1)]
+        assert torch.equal(torch.cat(shares), cut)
+        whole, same_labels = next(iter(plain.train_batches()))
+        assert torch.equal(labels, same_labels)
+        missing = (cut == 0).all(dim=1)
+        assert missing.sum((1, 2)).tolist() == [side**2] * 64
+        assert torch.equal(cut, whole.masked_fill(missing.unsqueeze(1), 0))
+    assert torch.equal(
+        next(iter(data.evaluation_batches("test")))[0], next(iter(plain.evaluation_batches("test")))[0]
+    )
+
+
 @pytest.mark.filterwarnings("ignore:Total length of .list. across ranks is zero")
 def test_no_validation_at_all(digits: Dataset) -> None:
     """With a validation count of 0 every image trains, and a Trainer goes through without validation."""

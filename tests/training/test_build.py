@@ -12,7 +12,7 @@ from torch import nn
 from plumbline.data import Dataset, load_dataset
 from plumbline.errors import PlumblineError
 from plumbline.models import SpeedNet, create_model
-from plumbline.recipes import NAMED, Recipe, apply_settings
+from plumbline.recipes import NAMED, Recipe, Swa, apply_settings
 from plumbline.recipes.edit import _leaves
 from plumbline.training.build import build_data, build_phase, phases
 from plumbline.training.device import choose_compute, computes_bf16_natively
@@ -25,6 +25,7 @@ CHANGES: dict[str, Any] = {
     "augmentation.crop_padding": 2,
     "augmentation.flip": False,
     "augmentation.jitter": 0.2,
+    "augmentation.cutout": 0.25,
     "resolution.train": [24],
     "resolution.test": 24,
     "batch_size": 100,
@@ -45,7 +46,7 @@ CHANGES: dict[str, Any] = {
     # What `auto` does not choose here.
     "precision": "fp32" if computes_bf16_natively("cpu") else "bf16",
     "augmentation.padding": "reflect",
-    "tta": "flip",
+    "tta": "flip_shift",
     "compile": True,
 }
 SPEED_CHANGES: dict[str, Any] = {
@@ -77,7 +78,7 @@ def digits() -> Dataset:
 @pytest.fixture(scope="module")
 def base() -> Recipe:
     """Give a recipe of a small network."""
-    return apply_settings(NAMED["resnet18"](), {"model.name": "shufflenet_v2_x0_5", "epochs": 2})
+    return apply_settings(Recipe(averaging=Swa()), {"model.name": "shufflenet_v2_x0_5", "epochs": 2})
 
 
 @pytest.fixture(scope="module")

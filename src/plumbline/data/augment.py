@@ -1,4 +1,4 @@
-"""Crop, flip, resize, normalise and jitter whole batches, with a random draw of its own for every image.
+"""Crop, flip, resize, normalise, jitter and cut whole batches, with a random draw of its own for every image.
 
 All randomness comes from a CPU generator that the caller names, so the numbers are the same on every device.
 The work itself happens where the images are. Every function takes images in either memory format; crop and
@@ -237,3 +237,35 @@ def jitter(images: torch.Tensor, *, drawn: torch.Tensor) -> torch.Tensor:
     """
     shifts, factors = onto(drawn.to(images.dtype), images.device).view(2, -1, 1, 1, 1)
     return images.add_(shifts).mul_(factors)
+
+
+def draw_squares(count: int, *, side: int, size: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw a square of `side` pixels within each of `count` images: int64 (2, N), its top rows, then columns.
+
+    Uniform over the places at which the whole square lies within an image of `size` x `size`.
+
+    >>> draw_squares(3, side=4, size=4, generator=torch.Generator()).tolist()
+    [[0, 0, 0], [0, 0, 0]]
+    """
+    if not 1 <= side <= size:
+        raise PlumblineError(f"expected a square of 1 to {size} pixels in images of that size, got {side}")
+    return torch.randint(0, size - side + 1, (2, count), generator=generator)
+
+
+def cut_out(images: torch.Tensor, *, corners: torch.Tensor, side: int) -> torch.Tensor:
+    """Set a square of normalised images (N, C, H, W) to zero, the mean of the data, in place.
+
+    `corners`, int64 (2, N), is what `draw_squares` gives (DeVries and Taylor, arXiv 1708.04552; squares that
+    lie within the image as in github.com/KellerJordan/cifar10-airbench).
+
+    >>> cut_out(torch.ones(1, 1, 3, 3), corners=torch.tensor([[1], [0]]), side=2)[0, 0].int()
+    tensor([[1, 1, 1],
+            [0, 0, 1],
+            [0, 0, 1]], dtype=torch.int32)
+    """
+    height, width = images.shape[-2:]
+    top, left = onto(corners, images.device).unsqueeze(2)
+    rows = torch.arange(height, device=images.device) - top
+    columns = torch.arange(width, device=images.device) - left
+    inside = ((rows >= 0) & (rows < side)).unsqueeze(2) & ((columns >= 0) & (columns < side)).unsqueeze(1)
+    return images.masked_fill_(inside.unsqueeze(1), 0)

@@ -11,9 +11,11 @@ from lightning import LightningDataModule
 from plumbline.data.augment import (
     alternating_mask,
     crop_at,
+    cut_out,
     draw_jitter,
     draw_mirrored,
     draw_offsets,
+    draw_squares,
     flip_where,
     jitter,
     normalize,
@@ -59,6 +61,7 @@ class ImageDataModule(LightningDataModule):
         flip: mirror half of the images, drawn anew for every batch; "alternating": half of them in even
             epochs, the other half in odd ones.
         jitter: how far brightness and contrast are moved at random, see `draw_jitter`; 0: not at all.
+        cutout: side of the square that is cut out of each image, as a fraction of the image's; 0: none.
         train_sizes: image sizes that share `epochs` evenly, say smaller ones first; empty: as they are.
         epochs: how many epochs `train_sizes` are spread over; needed with more than one size.
         test_size: image size for validation and test; None: as they are.
@@ -80,6 +83,7 @@ class ImageDataModule(LightningDataModule):
         crop_fill: Fill = "zeros",
         flip: bool | Literal["alternating"] = True,
         jitter: float = 0.0,
+        cutout: float = 0.0,
         train_sizes: Sequence[int] = (),
         epochs: int | None = None,
         test_size: int | None = None,
@@ -101,6 +105,7 @@ class ImageDataModule(LightningDataModule):
         self.crop_fill = crop_fill
         self.flip = flip
         self.jitter = jitter
+        self.cutout = cutout
         self.train_sizes = tuple(train_sizes)
         self.epochs = epochs or 1
         self.test_size = test_size
@@ -179,15 +184,13 @@ class ImageDataModule(LightningDataModule):
         )
 
     def finish_training(self, images: torch.Tensor, draw: Draw, share: slice) -> torch.Tensor:
-        """Bring augmented uint8 images, a share of a drawn batch, to the epoch's size, normalised and lit."""
+        """Bring uint8 images, a share of an augmented batch, to the epoch's size; normalise, light, cut."""
         if self.train_sizes:
             epoch = draw.epoch - self.first_epoch
             images = resize(images, size=stage_size(epoch, epochs=self.epochs, sizes=self.train_sizes))
-        normalized = self._normalize(images)
-        if not self.jitter:
-            return normalized
-        drawn = draw_jitter(len(draw.indices), strength=self.jitter, generator=draw.generator)
-        return jitter(normalized, drawn=drawn[:, share])
+        return _light_and_cut(
+            self._normalize(images), draw=draw, share=share, strength=self.jitter, cutout=self.cutout
+        )
 
     def finish(self, images: torch.Tensor) -> torch.Tensor:
         """Bring uint8 images to the evaluation size and normalise them."""
@@ -232,6 +235,21 @@ class ImageDataModule(LightningDataModule):
             dtype=self.dtype,
             channels_last=self.channels_last,
         )
+
+
+def _light_and_cut(
+    images: torch.Tensor, *, draw: Draw, share: slice, strength: float, cutout: float
+) -> torch.Tensor:
+    count = len(draw.indices)
+    if strength:
+        lighting = draw_jitter(count, strength=strength, generator=draw.generator)
+        images = jitter(images, drawn=lighting[:, share])
+    if cutout:
+        size = min(images.shape[-2:])
+        side = max(1, round(cutout * size))
+        corners = draw_squares(count, side=side, size=size, generator=draw.generator)
+        images = cut_out(images, corners=corners[:, share], side=side)
+    return images
 
 
 def _choose(split: str, *, dataset: Dataset, splits: Split) -> Images:

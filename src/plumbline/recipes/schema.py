@@ -42,12 +42,14 @@ class Augmentation(Section):
     `padding` is what a crop sees beyond the edge: None is zeros. `flip` alternates where an image is mirrored
     in every other epoch, half of them in the even ones (Jordan, arXiv 2404.00498). `jitter` is how far
     brightness and contrast are moved: by up to so many deviations of the data's pixels, and so much of 1.
+    `cutout` is the side of a square that is cut out of every image, as a fraction of the image's.
     """
 
     crop_padding: Annotated[int, Field(ge=0, le=64)] = 4
     padding: Literal["reflect"] | None = None
     flip: bool | Literal["alternating"] = True
     jitter: Annotated[float, Field(gt=0, lt=1)] | None = None
+    cutout: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class Resolution(Section):

@@ -130,6 +130,7 @@ def build_data(
         crop_fill=recipe.augmentation.padding or "zeros",
         flip=recipe.augmentation.flip,
         jitter=recipe.augmentation.jitter or 0.0,
+        cutout=recipe.augmentation.cutout or 0.0,
         train_sizes=recipe.resolution.train if phase == "fit" else recipe.resolution.train[-1:],
         test_size=recipe.resolution.test,
         epochs=epochs_of(recipe, phase=phase),
