@@ -66,9 +66,10 @@ def test_the_last_step_lands_on_the_final_rate(total: int, warmup: float, rate: 
         ({"warmup_fraction": 1.0}, "warmup_fraction"),
         ({"start_divisor": 0.5}, "start_divisor"),
         ({"final_divisor": 0.0}, "final_divisor"),
+        ({"anneal": "cos"}, "anneal: expected cosine or linear"),
     ],
 )
-def test_impossible_settings_are_refused(settings: dict[str, float], word: str) -> None:
+def test_impossible_settings_are_refused(settings: dict[str, object], word: str) -> None:
     """A setting outside its range is refused by name, by the function and by the scheduler alike."""
     wanted = {"total_steps": 10, "max_rate": 0.1} | settings
     with pytest.raises(PlumblineError, match=word):

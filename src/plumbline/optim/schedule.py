@@ -64,6 +64,8 @@ def one_cycle(
     """
     _check(step, total_steps=total_steps, max_rate=max_rate, warmup_fraction=warmup_fraction)
     _check_divisors(start_divisor=start_divisor, final_divisor=final_divisor)
+    if anneal not in _BETWEEN:
+        raise PlumblineError(f"anneal: expected cosine or linear, got {anneal!r}.")
     between = _BETWEEN[anneal]
     start_rate = max_rate / start_divisor
     final_rate = start_rate / final_divisor
