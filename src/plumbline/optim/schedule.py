@@ -155,8 +155,10 @@ class OneCycle(StepScheduler):
             "final_divisor": final_divisor,
             "base_momentum": base_momentum,
             "max_momentum": max_momentum,
-            "anneal": anneal,
         }
+        # Checkpoints written before there were two forms have no word for the first one, and fit on.
+        if anneal != "cosine":
+            self.settings["anneal"] = anneal
         super().__init__(optimizer)
 
     def value(self) -> OneCycleValue:
