@@ -303,12 +303,12 @@ for name, std in (("ours", dataset.std), ("0.2023 …", (0.2023, 0.1994, 0.2010)
 # %% [markdown] lang="ja"
 # ## 4. データ拡張
 #
-# 画像を少しずつ変えて見せると、**過学習**を抑えられます。ここでは、周囲を 0 で埋めてからランダムに切り出す操作と、左右反転を使います。plumbline はバッチ全体をまとめて処理しますが、切り出す位置と反転の有無は一枚ごとに変わります。レシピ（`RECIPE`）が設定の値を持っています。
+# 画像を少しずつ変えて見せると、**過学習**を抑えられます。ここでは、周囲を埋めて（0 で、`resnet18` のレシピでは画像を折り返して）からランダムに切り出す操作と、左右反転を使います。plumbline はバッチ全体をまとめて処理しますが、切り出す位置と反転の有無は一枚ごとに変わります。レシピ（`RECIPE`）が設定の値を持っています。
 
 # %% [markdown] lang="en"
 # ## 4. Augmentation
 #
-# Showing each picture a little changed holds **overfitting** back. Here it is a random crop after padding with zeros, and a mirror image. plumbline treats a whole batch at once, with a crop and a flip of its own for every picture. The recipe (`RECIPE`) holds the settings.
+# Showing each picture a little changed holds **overfitting** back. Here it is a random crop after padding (with zeros; with the picture's own reflection in the recipe `resnet18`), and a mirror image. plumbline treats a whole batch at once, with a crop and a flip of its own for every picture. The recipe (`RECIPE`) holds the settings.
 
 # %%
 needs("dataset")
@@ -321,6 +321,7 @@ EPOCHS, AVERAGE_EPOCHS = (2, 3) if QUICK else (RECIPE.epochs, RECIPE.averaging.e
 # ja: メモリーが足りないときは、ここを小さくします。
 # en: Make this smaller if memory runs out.
 BATCH_SIZE = RECIPE.batch_size
+FILL = RECIPE.augmentation.padding or "zeros"
 COMPUTE = choose_compute()
 
 
@@ -331,6 +332,7 @@ def new_data(first_epoch=0):
         validation_count=round(RECIPE.validation_fraction * len(dataset.train)),
         seed=SEED,
         crop_padding=RECIPE.augmentation.crop_padding,
+        crop_fill=FILL,
         flip=RECIPE.augmentation.flip,
         train_sizes=RECIPE.resolution.train,
         test_size=RECIPE.resolution.test,
@@ -349,8 +351,8 @@ from plumbline.data import random_crop, random_flip
 
 before = dataset.train.take(slice(0, 12))
 draw = stream_generator(SEED, "augment", 0)
-padding = RECIPE.augmentation.crop_padding
-shown = [random_flip(random_crop(before, padding=padding, generator=draw), generator=draw) for _ in range(3)]
+crop = {"padding": RECIPE.augmentation.crop_padding, "fill": FILL}
+shown = [random_flip(random_crop(before, generator=draw, **crop), generator=draw) for _ in range(3)]
 sheet([before, *shown], words=("before", "after", "after", "after"))
 
 # %% [markdown] lang="ja"
@@ -520,19 +522,19 @@ for average in ("macro", "micro"):
 # %% [markdown] lang="ja"
 # ## 7. 1cycle を描く
 #
-# 1cycle では、**学習率**を小さな値から最大値まで上げ、そこから最後のステップでほぼ 0 になるまで下げます。モメンタムは逆に動きます。
+# 1cycle では、**学習率**を小さな値から最大値まで上げ、そこから最後のステップでほぼ 0 になるまで下げます。モメンタムは逆に動きます。どちらも余弦の半周期に沿って動きますが、レシピ `resnet18` では、学習率は直線に沿い、モメンタムは一定です。
 
 # %% [markdown] lang="en"
 # ## 7. One-cycle, drawn
 #
-# One-cycle raises the **learning rate** from a small value to its peak, then lowers it to all but zero at the last step. Momentum moves the other way.
+# One-cycle raises the **learning rate** from a small value to its peak, then lowers it to all but zero at the last step. Momentum moves the other way. Both go along halves of a cosine; in the recipe `resnet18` the rate goes along lines, and momentum stays where it is.
 
 # %%
 needs("data")
 from plumbline.optim import one_cycle
 
 STEPS = EPOCHS * data.steps_per_epoch
-CYCLE = {"max_rate": RECIPE.schedule.max_rate, "warmup_fraction": RECIPE.schedule.warmup_fraction}
+CYCLE = RECIPE.schedule.model_dump(exclude={"kind", "anneal"}) | {"anneal": RECIPE.schedule.anneal or "cosine"}
 cycle = [one_cycle(step, total_steps=STEPS, **CYCLE) for step in range(STEPS)]
 every = max(1, STEPS // 200)
 chart([Line("learning rate", [(step, cycle[step].rate) for step in range(0, STEPS, every)], "first")], title="learning rate", x_name="step", x_range=(0, STEPS))
@@ -982,13 +984,13 @@ finally:
 # %% [markdown] lang="ja"
 # ## おわりに
 #
-# ここまでの手順は、`plumbline fit resnet18 --data cifar10` という一つのコマンドでも実行できます。その場合は、記録 `record.json`、レポート `report.html`、チェックポイントが一つのフォルダーにまとまります。次に読むなら、[README](../README.ja.md)、[設計](../docs/design.md)、[手法のカード](../docs/methods/README.md)（いずれも設計以下は英語）をどうぞ。
+# ここまでの手順は、`plumbline fit resnet18 --data cifar10` という一つのコマンドでも実行できます。その場合は、一枚につき二通りの見方（元の画像と左右反転）で測った精度も加わり、記録 `record.json`、レポート `report.html`、チェックポイントが一つのフォルダーにまとまります。次に読むなら、[README](../README.ja.md)、[設計](../docs/design.md)、[手法のカード](../docs/methods/README.md)（いずれも設計以下は英語）をどうぞ。
 #
 # このノートブックの日本語版と英語版は同じ一つの元ファイルから作られ、コードは同じで、保存されている出力は一回の実行のものです。
 
 # %% [markdown] lang="en"
 # ## In the end
 #
-# One command, `plumbline fit resnet18 --data cifar10`, goes the same road, and leaves its record `record.json`, its page `report.html` and its checkpoints in one folder. To read on: the [README](../README.md), the [design](../docs/design.md), the [cards of methods](../docs/methods/README.md).
+# One command, `plumbline fit resnet18 --data cifar10`, goes the same road, with a second score from two views of each picture, and leaves its record `record.json`, its page `report.html` and its checkpoints in one folder. To read on: the [README](../README.md), the [design](../docs/design.md), the [cards of methods](../docs/methods/README.md).
 #
 # This notebook and its Japanese twin are made from one source: the code is the same, and the outputs that are kept are those of one run.
