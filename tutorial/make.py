@@ -215,7 +215,19 @@ def run_on_cifar10(notebook: NotebookNode) -> NotebookNode:
         if given := os.environ.get("PLUMBLINE_DATA"):
             (Path(name) / "data").symlink_to(Path(given).resolve())
             settings["PLUMBLINE_DATA"] = "data"
-        return cleaned(execute(notebook, folder=Path(name), settings=settings), folder=Path(name))
+        done = cleaned(execute(notebook, folder=Path(name), settings=settings), folder=Path(name))
+    check_data(done)
+    return done
+
+
+def check_data(executed: NotebookNode) -> None:
+    """Raise PlumblineError unless a notebook was run on CIFAR-10: by itself it goes on with the digits."""
+    outputs = [output for cell in code_cells(executed) for output in cell.outputs]
+    if not any("cifar10: 50,000 training images" in output.get("text", "") for output in outputs):
+        raise PlumblineError(
+            "tutorial/: expected outputs of CIFAR-10, and it could not be had. Nothing was written. "
+            "Set PLUMBLINE_DATA to a folder that holds cifar10/, or go online, and run it again."
+        )
 
 
 def main() -> None:

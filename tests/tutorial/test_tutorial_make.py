@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tutorial.make import as_notebook, build_notebook, cleaned, codes, execute, with_outputs
+from tutorial.make import (
+    as_notebook,
+    build_notebook,
+    check_data,
+    cleaned,
+    codes,
+    execute,
+    read_notebook,
+    with_outputs,
+)
 
 from plumbline.errors import PlumblineError
 
@@ -58,3 +67,13 @@ def test_a_cell_is_run_where_it_is_told_and_shows_no_path(tmp_path: Path) -> Non
     )
     done = cleaned(execute(notebook, folder=tmp_path, settings={}), folder=tmp_path)
     assert done.cells[1].outputs[0].text == "made\n"
+
+
+def test_outputs_of_other_data_than_cifar10_are_refused() -> None:
+    """The notebook goes on with digits where CIFAR-10 is missing; such outputs are not the tutorial's."""
+    check_data(read_notebook("ja"))
+    digits = read_notebook("ja")
+    for output in (output for cell in digits.cells for output in cell.get("outputs", ())):
+        output.text = output.get("text", "").replace("cifar10: 50,000", "digits: 1,437")
+    with pytest.raises(PlumblineError, match=r"CIFAR-10, and it could not be had.*PLUMBLINE_DATA"):
+        check_data(digits)
