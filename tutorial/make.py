@@ -189,6 +189,12 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def printed(notebook: NotebookNode) -> str:
+    """Give all that the cells printed."""
+    outputs = (output for cell in code_cells(notebook) for output in cell.outputs)
+    return "\n".join(output.text for output in outputs if output.output_type == "stream")
+
+
 def codes(notebook: NotebookNode) -> list[str]:
     """Give the code of each cell, comments of their own lines left out."""
     return [bare_code(cell.source) for cell in code_cells(notebook)]
@@ -222,8 +228,7 @@ def run_on_cifar10(notebook: NotebookNode) -> NotebookNode:
 
 def check_data(executed: NotebookNode) -> None:
     """Raise PlumblineError unless a notebook was run on CIFAR-10: by itself it goes on with the digits."""
-    outputs = [output for cell in code_cells(executed) for output in cell.outputs]
-    if not any("cifar10: 50,000 training images" in output.get("text", "") for output in outputs):
+    if "cifar10: 50,000 training images" not in printed(executed):
         raise PlumblineError(
             "tutorial/: expected outputs of CIFAR-10, and it could not be had. Nothing was written. "
             "Set PLUMBLINE_DATA to a folder that holds cifar10/, or go online, and run it again."

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
-from tutorial.make import LANGUAGES, SOURCE, build_notebook, code_cells, codes, notebook_path, read_notebook
+from tutorial.make import (
+    LANGUAGES,
+    SOURCE,
+    build_notebook,
+    code_cells,
+    codes,
+    notebook_path,
+    printed,
+    read_notebook,
+)
 
 from plumbline.analysis.comparison import read_comparison
 from plumbline.analysis.sentences import power_of, verdict_of
@@ -31,12 +40,6 @@ def language(request: pytest.FixtureRequest) -> Language:
 def committed(language: Language) -> NotebookNode:
     """Give the notebook that lies in tutorial/."""
     return read_notebook(language)
-
-
-def printed(notebook: NotebookNode) -> str:
-    """Give all that the cells printed."""
-    outputs = (output for cell in code_cells(notebook) for output in cell.outputs)
-    return "\n".join(output.text for output in outputs if output.output_type == "stream")
 
 
 def test_the_notebooks_are_what_the_source_gives(committed: NotebookNode, language: Language) -> None:
