@@ -19,7 +19,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH VIRTUAL_ENV MYPYPATH PIP_TARGET PI
 
 help:
 	@$(SAY) \
-	  "make run     set up, then train, test and average a baseline (ARGS go to plumbline fit)" \
+	  "make run     set up, then train and test a baseline (ARGS go to plumbline fit)" \
 	  "make test    set up, then lint, types and all tests (ARGS go to pytest)" \
 	  "make torture set up, then kill a training 200 times and more, and fuzz every reader for 10 minutes" \
 	  "make tutorial set up, then run the notebooks on CIFAR-10 and keep their outputs" \

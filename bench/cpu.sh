@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What needs two quiet CPU cores, best with AMX: the training step measured two ways, then resnet18 with 10 + 2
-# epochs on CIFAR-10, seed 7 (45 minutes to an hour with AMX, some four hours without). Stopped and started
-# again it goes on where it was.
+# epochs on CIFAR-10, seed 7 (an hour and a half with AVX512-BF16; with AMX not measured). Stopped and started again
+# it goes on where it was.
 #   PYTHON  the interpreter of an environment with plumbline  (.venv/bin/python)
 #   RUN     the run folder                                    (runs/resnet18-10-2-cifar10-seed7)
 #   NAME    what the results are called                       (resnet18-10-2-cpu)

@@ -239,7 +239,14 @@ def main() -> None:
     """Write both notebooks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--text", action="store_true", help="take over changed text only; run nothing")
-    text_only = parser.parse_args().text
+    try:
+        write_both(text_only=parser.parse_args().text)
+    except PlumblineError as error:
+        sys.exit(f"Error: {error}")
+
+
+def write_both(*, text_only: bool) -> None:
+    """Make both notebooks and write them, with new outputs or, `text_only`, with those they have."""
     made = {
         language: build_notebook(SOURCE.read_text(encoding="utf-8"), language=language)
         for language in LANGUAGES

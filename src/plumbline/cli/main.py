@@ -43,8 +43,8 @@ app = typer.Typer(
     name="plumbline",
     context_settings={"default_map": {**_NO_HELP, "data": _NO_HELP, "bench": _NO_HELP}},
     help="Image-classification baselines that people can trust, fast.",
-    epilog="Exit codes: 0 done, 1 an error in plumbline, 2 something to mend in what was asked or in the "
-    "machine, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.",
+    epilog="Exit codes: 0 done, 1 an error in plumbline, 2 a problem with what was asked or with the machine "
+    "(the message says what to change), 130 stopped by Ctrl-C, 143 stopped by SIGTERM.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
