@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from plumbline.cli.datasets import load_of_run
 from plumbline.recipes import NAMED, Ema, Recipe
 from plumbline.recipes.schema import Model, Resolution
 from plumbline.records import RunFolder, read_record, write_record
 
 if TYPE_CHECKING:
     from cli.runner import FinishedRun, Plumbline
+    from plumbline.data import Dataset
 
 
 @pytest.mark.parametrize("typed", [[], ["--weights", "raw"], ["--weights", "averaged"]], ids=" ".join)
@@ -27,6 +30,19 @@ def test_weights_are_tested_again(plumbline: Plumbline, finished: FinishedRun, t
     assert first.startswith(f"{typed[-1] if typed else 'averaged'} weights on digits: ")
     assert "of 360; 95 % interval" in first
     assert second.endswith("the same.")
+
+
+def test_other_data_are_normalised_as_those_of_the_run(
+    plumbline: Plumbline, finished: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another mean and deviation of the data change no score: the network sees what it was trained on."""
+
+    def with_other_statistics(*given: Any, **named: Any) -> Dataset:  # noqa: ANN401
+        return replace(load_of_run(*given, **named), mean=(0.6, 0.6, 0.6), std=(0.2, 0.2, 0.2))
+
+    monkeypatch.setattr("plumbline.cli.testing.load_of_run", with_other_statistics)
+    done = plumbline("test", str(finished.folder.path), "--device", "cpu")
+    assert done.out.endswith("the same.\n")
 
 
 def test_views_are_tested_beside_the_images(plumbline: Plumbline, finished: FinishedRun) -> None:

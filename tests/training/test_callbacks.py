@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import lightning
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from plumbline.streams import stream_seed
-from plumbline.training.callbacks import SeedEachStep
+from plumbline.tensor_files import read_checkpoint
+from plumbline.training.callbacks import KeepLast, SeedEachStep
+from plumbline.training.checkpoints import DurableCheckpointIO
+from plumbline.training.interrupts import StopFlag
 
 
 class Drawing(lightning.LightningModule):
@@ -46,3 +52,24 @@ def test_layers_draw_by_the_step_alone() -> None:
         torch.manual_seed(stream_seed(7, "layers", 10 + step))
         assert torch.equal(drawn, torch.rand(4))
     assert len(module.drawn) == 3
+
+
+@pytest.mark.parametrize(("rest_seconds", "saved_before"), [(0.0, True), (1000.0, False)])
+def test_short_epochs_are_saved_only_at_the_end_where_saves_rest(
+    tmp_path: Path, rest_seconds: float, *, saved_before: bool
+) -> None:
+    """Without a rest every epoch is saved; with one that is longer than all of them, the last alone is."""
+    last = tmp_path / "last.ckpt"
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=3,
+        callbacks=[KeepLast(last, phase="fit", stop=StopFlag(), rest_seconds=rest_seconds)],
+        plugins=[DurableCheckpointIO()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Drawing(), DataLoader(TensorDataset(torch.ones(2, 1))))
+    assert read_checkpoint(last)["global_step"] == 6
+    assert last.with_name("previous.ckpt").exists() == saved_before

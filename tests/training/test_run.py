@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from plumbline.errors import PlumblineError, StopRequested
 from plumbline.evaluation import predict, score
 from plumbline.recipes import NAMED, Recipe, apply_settings
 from plumbline.records import RunFolder, create_run_folder, read_record
+from plumbline.tensor_files import read_checkpoint
 from plumbline.training.averaging import refresh_batch_norm
 from plumbline.training.build import build_phase
 from plumbline.training.classifier import ImageClassifier
@@ -154,6 +156,43 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     assert len(resumed.resumed) == 1
     assert figures_of(resumed) == figures_of(read_record(finished.path))
     assert folder.metrics.read_text() == finished.metrics.read_text()
+
+
+def test_an_epoch_that_was_stopped_keeps_its_seconds(
+    few_digits: Dataset, tiny: Recipe, tmp_path: Path
+) -> None:
+    """The time before the stop counts to the epoch that is finished after it."""
+    folder = create_run_folder(tmp_path / "stopped")
+    with pytest.raises(StopRequested):
+        Run.start(ask(tiny, few_digits), folder=folder, progress=StopsAt(STEPS_PER_EPOCH - 1)).execute()
+    before = read_checkpoint(folder.checkpoint("last"))["plumbline_epoch_seconds"]
+    assert before > 0
+    record = Run.resume(ask(tiny, few_digits), record=read_record(folder.path), folder=folder).execute()
+    assert record.epochs[0].seconds > before
+
+
+def test_a_run_goes_on_in_its_own_number_format_only(
+    finished: RunFolder, few_digits: Dataset, tiny: Recipe
+) -> None:
+    """Another precision or kind of device is refused: the figures would be those of neither."""
+    record, request = read_record(finished.path), ask(tiny, few_digits)
+    other = "fp32" if request.compute.precision == "bf16" else "bf16"
+    elsewhere = replace(request, compute=replace(request.compute, precision=other))
+    with pytest.raises(PlumblineError, match="Go on with --device cpu"):
+        Run.resume(elsewhere, record=record, folder=finished)
+
+
+def test_a_run_that_goes_on_with_another_version_says_so(
+    finished: RunFolder, few_digits: Dataset, tiny: Recipe
+) -> None:
+    """The record has both, in their order, so that the run is not taken for one of either."""
+    record = read_record(finished.path)
+    now = record.versions["torch"]
+    older = record.model_copy(update={"versions": record.versions | {"torch": "2.0"}})
+    watcher = Listens()
+    run = Run.resume(ask(tiny, few_digits), record=older, folder=finished, progress=watcher)
+    assert run.journal.record.versions == record.versions | {"torch": f"2.0, then {now}"}
+    assert watcher.said == [f"The run goes on with torch {now}; it was begun with 2.0."]
 
 
 def test_a_damaged_checkpoint_costs_some_steps_and_no_run(

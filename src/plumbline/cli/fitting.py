@@ -85,7 +85,9 @@ def _execute(run: Run, *, folder: RunFolder, arguments: FitArguments, progress: 
 
 def _request(arguments: FitArguments, *, before: Record | None, progress: Progress) -> Request:
     several = settle_processes(arguments.out, devices=arguments.devices, nodes=arguments.nodes, before=before)
-    compute = choose_compute(arguments.device, devices=several.devices, nodes=several.nodes)
+    # A run goes on where and in the number format in which it began.
+    device = arguments.device if before is None or arguments.device != "auto" else before.device.kind
+    compute = choose_compute(device, devices=several.devices, nodes=several.nodes)
     dataset = _dataset(arguments, before=before, on_cpu=compute.device.type == "cpu", progress=progress)
     progress.say(
         f"Data {dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images "
@@ -95,11 +97,11 @@ def _request(arguments: FitArguments, *, before: Record | None, progress: Progre
         progress.say(f"{note[:1].upper()}{note[1:]}.")
     if before is None:
         recipe, why = _new_recipe(arguments, compute=compute, dataset=dataset)
+        precision = recipe.precision
     else:
         recipe, why = before.recipe, "as the run that is resumed"
-    compute = choose_compute(
-        arguments.device, devices=several.devices, nodes=several.nodes, precision=recipe.precision
-    )
+        precision = before.device.precision
+    compute = choose_compute(device, devices=several.devices, nodes=several.nodes, precision=precision)
     progress.say(f"Recipe {title(recipe)}: {why}. Device: {compute.name}, {compute.precision}.")
     seed = arguments.seed if before is None else before.seed
     return Request(

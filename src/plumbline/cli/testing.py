@@ -15,7 +15,7 @@ from plumbline.records import Record, RunFolder, ScorePart
 from plumbline.records.ledger import count_look
 from plumbline.training.build import build_data, phases
 from plumbline.training.device import choose_compute
-from plumbline.training.weights import load_classifier
+from plumbline.training.weights import load_classifier, normalized_for
 
 
 def run_test(
@@ -28,9 +28,10 @@ def run_test(
     chosen = choose_weights(weights, folder=folder)
     progress = make_progress()
     compute = choose_compute(device, precision=record.recipe.precision)
-    dataset = load_of_run(record, data=data, progress=progress)
+    path = folder.checkpoint(chosen)
+    dataset = normalized_for(load_of_run(record, data=data, progress=progress), path=path)
     check_classes(dataset, record=record)
-    classifier = load_classifier(folder.checkpoint(chosen), compute=compute)
+    classifier = load_classifier(path, compute=compute)
     built = build_data(record.recipe, phase="fit", dataset=dataset, seed=record.seed, compute=compute)
     batches = built.evaluation_batches("test", device=compute.device)
     for views in dict.fromkeys((None, record.recipe.tta)):

@@ -47,13 +47,16 @@ SAVE_EVERY_SECONDS = 300.0
 class KeepLast(Callback):
     """Save `last` after every epoch, every few minutes within one, and when a stop was asked for.
 
+    Epochs that end within `rest_seconds` of the last save are not saved, but for the last one.
+
     After the last batch of an epoch it waits for the epoch's end: a checkpoint from between the two makes
     Lightning leave out the epoch's validation and end when it resumes (lightning 2.6.6, seen). Weights that
     are no finite numbers are refused, so that they never take the place of good ones.
     """
 
-    def __init__(self, path: Path, *, phase: PhaseName, stop: StopFlag) -> None:
+    def __init__(self, path: Path, *, phase: PhaseName, stop: StopFlag, rest_seconds: float = 0.0) -> None:
         self._path, self._phase, self._stop = path, phase, stop
+        self._rest_seconds = rest_seconds
         self._saved_at = perf_counter()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -73,7 +76,10 @@ class KeepLast(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Save what the epoch gave."""
-        self._save(trainer)
+        is_due = perf_counter() - self._saved_at >= self._rest_seconds
+        is_last = trainer.current_epoch + 1 == trainer.max_epochs
+        if agreed(self._stop.signal_number or int(is_due or is_last)):
+            self._save(trainer)
         self._stop.raise_if_set()
 
     def on_save_checkpoint(

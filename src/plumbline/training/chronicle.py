@@ -37,6 +37,7 @@ class Chronicle(Callback):
         self._open = ExitStack()
         self._task: Task | None = None
         self._epoch_began = 0.0
+        self._seconds_before = 0.0  # of the epoch that is gone on with
         self._unread: dict[int, Tensor] = {}
         self._read_at = -inf
 
@@ -46,7 +47,7 @@ class Chronicle(Callback):
         bar = self._progress.task(self._phase, total=total, unit="steps", done=trainer.global_step)
         self._task = self._open.enter_context(bar)
         self._open.callback(self._figures.close)
-        self._epoch_began = perf_counter()
+        self._epoch_began = perf_counter() - self._seconds_before
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401, ARG002
         """Move the bar on, and keep the step's figures at the logging interval, to be read a little later."""
@@ -100,11 +101,21 @@ class Chronicle(Callback):
         self,
         trainer: Trainer,  # noqa: ARG002
         pl_module: LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],  # noqa: ARG002
+        checkpoint: dict[str, Any],
     ) -> None:
-        """Bring the figures to disk before the checkpoint that has them behind it."""
+        """Bring the figures to disk before the checkpoint that has them behind it; keep the epoch's clock."""
         self._write_steps()
         self._figures.flush()
+        checkpoint["plumbline_epoch_seconds"] = perf_counter() - self._epoch_began
+
+    def on_load_checkpoint(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Go on with that clock."""
+        self._seconds_before = checkpoint.get("plumbline_epoch_seconds", 0.0)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Close the bar and the figures."""

@@ -214,7 +214,9 @@ class ImageClassifier(LightningModule):
         self._stage(stage).add(logits, labels, mean_loss=cross_entropy(logits, labels))
 
     def _stage(self, stage: Stage) -> Totals:
-        totals = self._totals.setdefault(stage, Totals.zero(self.device))
+        if stage not in self._totals:
+            self._totals[stage] = Totals.zero(self.device)
+        totals = self._totals[stage]
         if totals.loss.device != self.device:  # read from a checkpoint
             totals.loss, totals.correct = totals.loss.to(self.device), totals.correct.to(self.device)
         return totals

@@ -24,6 +24,8 @@ from plumbline.training.memory import explaining_out_of_memory
 from plumbline.training.request import Request
 
 _LOGGED_STEPS_PER_EPOCH = 20
+# An epoch on an accelerator may be over in less time than it takes to bring its checkpoint to the disk.
+_REST_OF_ACCELERATORS = 10.0
 
 
 def train(
@@ -40,7 +42,7 @@ def train(
     Raises StopRequested where `stop` was set, PlumblineError where the loss or the weights are no finite
     numbers, where memory runs out, and where a checkpoint cannot be written.
     """
-    folder = journal.folder
+    folder, is_on_cpu = journal.folder, request.compute.device.type == "cpu"
     saved = _saved(folder, phase=phase, progress=progress)
     journal.put_phase(phase_part(built, phase=phase, timing=journal.record.timing, finished=False))
     first_step = sum(known.steps for known in journal.record.phases if known.name != phase)
@@ -55,10 +57,15 @@ def train(
         SeedEachStep(request.seed, first_step=first_step),
         *([] if built.averager is None else [built.averager]),
         Chronicle(journal, figures=figures, phase=phase, epochs=built.epochs, progress=progress),
-        KeepLast(folder.checkpoint("last"), phase=phase, stop=stop),
+        KeepLast(
+            folder.checkpoint("last"),
+            phase=phase,
+            stop=stop,
+            rest_seconds=0.0 if is_on_cpu else _REST_OF_ACCELERATORS,
+        ),
     ]
     # Several processes of one run on a CPU crowd each other, as they were asked to.
-    if request.compute.device.type == "cpu" and request.compute.count == 1:
+    if is_on_cpu and request.compute.count == 1:
         callbacks.append(TellCrowding(progress))
     trainer = _trainer(built, compute=request.compute, callbacks=callbacks, folder=folder)
     with _explaining_out_of_memory(built, request=request):

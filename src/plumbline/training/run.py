@@ -24,7 +24,7 @@ from plumbline.training.interrupts import StopFlag, stop_on_signals
 from plumbline.training.journal import Journal, now
 from plumbline.training.launched import is_first_process
 from plumbline.training.phase import compile_training, phase_part, train
-from plumbline.training.request import Request, first_record
+from plumbline.training.request import Request, first_record, resumed_record
 from plumbline.training.scoring import Scoring
 from plumbline.training.weights import load_weights, save_weights
 
@@ -70,10 +70,15 @@ class Run:
     def resume(
         cls, request: Request, *, record: Record, folder: RunFolder, progress: Progress = SILENT
     ) -> Run:
-        """Go on with the run that `record` tells of; nothing is written before `execute`."""
+        """Go on with the run that `record` tells of; nothing is written before `execute`.
+
+        Raises PlumblineError where it would go on with a device of another kind or in another precision.
+        """
         folder = RunFolder(folder.path.absolute())
-        begun = {"status": "running", "finished": None, "resumed": (*record.resumed, now())}
-        journal = Journal(record.model_copy(update=begun), folder=folder, writes=is_first_process())
+        begun, notes = resumed_record(record, compute=request.compute)
+        for note in notes:
+            progress.say(note)
+        journal = Journal(begun, folder=folder, writes=is_first_process())
         return cls(request, journal=journal, progress=progress)
 
     def execute(self) -> Record:
@@ -137,8 +142,10 @@ class Run:
                 stop=self._stop,
                 progress=self._progress,
             )
+            classifier = built.classifier.to(request.compute.device)
+            averaged = self._averaged(classifier, built=built)
         with self.journal.timed("scoring_seconds"):
-            self._conclude(built, phase=phase)
+            self._conclude(classifier, averaged=averaged, built=built, phase=phase)
         self.journal.put_phase(
             phase_part(built, phase=phase, timing=self.journal.record.timing, finished=True)
         )
@@ -151,15 +158,14 @@ class Run:
             classes=len(built.data.dataset.classes),
         )
 
-    def _conclude(self, built: Built, *, phase: PhaseName) -> None:
-        classifier = built.classifier.to(self.request.compute.device)
+    def _conclude(
+        self, classifier: ImageClassifier, *, averaged: ImageClassifier | None, built: Built, phase: PhaseName
+    ) -> None:
         is_last = phase == phases(self.request.recipe)[-1]
         self._keep(classifier, name="raw" if is_last else "fit")
-        is_averaged = built.averager is not None
         self._scoring.score(
-            classifier, built=built, phase=phase, weights="raw", are_final=is_last and not is_averaged
+            classifier, built=built, phase=phase, weights="raw", are_final=is_last and averaged is None
         )
-        averaged = self._averaged(classifier, built=built)
         if averaged is not None:
             self._keep(averaged, name="averaged")
             self._scoring.score(averaged, built=built, phase=phase, weights="averaged", are_final=is_last)

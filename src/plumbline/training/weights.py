@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,17 @@ def save_weights(classifier: ImageClassifier, *, dataset: Dataset, path: Path) -
         },
     }
     write_checkpoint(content, path=path)
+
+
+def normalized_for(dataset: Dataset, *, path: Path) -> Dataset:
+    """Give data with the mean and deviation that belong to the weights in a file of `save_weights`.
+
+    Those of the data themselves would show the network other inputs than it was trained on.
+    """
+    about = read_checkpoint(path).get("plumbline", {})
+    if {"mean", "std"} - set(about):
+        raise PlumblineError(f"{path} holds no weights of a plumbline run: expected their mean and std.")
+    return replace(dataset, mean=tuple(about["mean"]), std=tuple(about["std"]))
 
 
 def load_weights(classifier: ImageClassifier, path: Path) -> None:
