@@ -10,6 +10,7 @@ Run: python -m bench.publish RUN NAME
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def publish_seeds(runs: Path, *, name: str, results: Path) -> list[Record]:
     """Write results/NAME/seedN/record.json for every finished run, with what was declared before the first.
 
     Called again it adds what has finished since. Raises PlumblineError where nothing was declared or nothing
-    has finished.
+    has finished, and where other seeds were declared for the results of that name.
     """
     declared = runs / "declared.json"
     if not declared.is_file():
@@ -70,10 +71,15 @@ def publish_seeds(runs: Path, *, name: str, results: Path) -> list[Record]:
     folders = sorted(path for path in runs.glob("seed*") if _is_finished(path))
     if not folders:
         raise PlumblineError(f"No run in {runs} has finished yet.")
+    text, target = declared.read_text(encoding="utf-8"), results / name / "declared.json"
+    if target.exists() and json.loads(target.read_text(encoding="utf-8")) != json.loads(text):
+        raise PlumblineError(
+            f"{target} declares something else than {declared}; nothing was overwritten. Choose another name."
+        )
     for folder in folders:
         if not (results / name / folder.name / "record.json").exists():
             publish(folder, name=f"{name}/{folder.name}", results=results)
-    write_text(results / name / "declared.json", declared.read_text(encoding="utf-8"))
+    write_text(target, text)
     return [record for _, record in read_seeds(results / name)]
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from statistics import median
 
 from plumbline.analysis import mean_of
+from plumbline.analysis.poolable import check_pool
 from plumbline.benchmarks.conclude import final_score, timed_seconds
+from plumbline.errors import PlumblineError
 from plumbline.progress import in_words
 from plumbline.records import Record, read_record
 
@@ -18,8 +20,15 @@ HEAD = (
 
 
 def read_seeds(folder: Path) -> list[tuple[str, Record]]:
-    """Read the records of one folder of published seeds, in the order of the seeds."""
+    """Read the records of one folder of published seeds, in the order of the seeds.
+
+    Raises PlumblineError for runs that must not be pooled, and for one that is not finished.
+    """
     found = [(path.parent.name, read_record(path)) for path in folder.glob("seed*/record.json")]
+    for name, record in found:
+        if record.status != "finished":
+            raise PlumblineError(f"{folder / name} is {record.status}, not finished: no result of a seed.")
+    check_pool({record.seed: record for _, record in found}, label=str(folder))
     return sorted(found, key=lambda one: one[1].seed)
 
 
@@ -34,6 +43,7 @@ def _row(folder: Path) -> str:
     declared = json.loads((folder / "declared.json").read_text(encoding="utf-8"))
     records = [record for _, record in read_seeds(folder)]
     first, device = records[0], records[0].device
+    machines = " and ".join(dict.fromkeys(record.device.name for record in records))
     cells = (
         f"[{first.title}](results/{folder.name})",
         f"{first.dataset.name}, {first.dataset.counts.test:,} test images",
@@ -41,7 +51,7 @@ def _row(folder: Path) -> str:
         _mean(records, with_views=False),
         _mean(records, with_views=True),
         f"{in_words(median(map(timed_seconds, records)))} (median)",
-        f"{device.name}, {device.threads} threads, {device.precision}, torch {first.versions['torch']}",
+        f"{machines}, {device.threads} threads, {device.precision}, torch {first.versions['torch']}",
         f"{first.started[:10]}, `{first.digest}`",
     )
     return "| " + " | ".join(cells) + " |"

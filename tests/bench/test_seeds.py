@@ -53,6 +53,38 @@ def test_published_again_it_adds_what_has_finished_since(runs: Path, tmp_path: P
     assert (results / "three" / "seed1" / "record.json").stat().st_mtime_ns == before
 
 
+def test_other_seeds_do_not_join_those_that_were_declared(runs: Path, tmp_path: Path) -> None:
+    """A second declaration under the same name is refused: no one declared the two together."""
+    results = tmp_path / "results"
+    publish_seeds(runs, name="three", results=results)
+    (runs / "declared.json").write_text(json.dumps({"seeds": [4, 5, 6]}))
+    with pytest.raises(PlumblineError, match="nothing was overwritten"):
+        publish_seeds(runs, name="three", results=results)
+    assert json.loads((results / "three" / "declared.json").read_text()) == {"seeds": list(SEEDS)}
+
+
+def test_an_unfinished_run_among_results_is_no_seed(runs: Path, tmp_path: Path) -> None:
+    """Whoever put it there: its score after phase one must not enter the mean."""
+    results = tmp_path / "results"
+    publish_seeds(runs, name="three", results=results)
+    path = results / "three" / "seed2" / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "interrupted"}))
+    with pytest.raises(PlumblineError, match="not finished"):
+        seeds_table(results)
+
+
+def test_runs_in_two_precisions_have_no_common_row(runs: Path, tmp_path: Path) -> None:
+    """They are not draws from one distribution."""
+    results = tmp_path / "results"
+    publish_seeds(runs, name="three", results=results)
+    path = results / "three" / "seed2" / "record.json"
+    content = json.loads(path.read_text())
+    content["device"]["precision"] = "fp16"
+    path.write_text(json.dumps(content))
+    with pytest.raises(PlumblineError, match="cannot be pooled: precision"):
+        seeds_table(results)
+
+
 def test_runs_that_nobody_declared_are_no_evidence(runs: Path, tmp_path: Path) -> None:
     """Seeds chosen afterwards cannot be published as if they had been declared."""
     (runs / "declared.json").unlink()
