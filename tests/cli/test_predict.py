@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ import pytest
 
 from inference.handmade import digits, handmade_run, write_digits
 from plumbline.cli import predicting
+from plumbline.cli.answer_formats import Heading, TableWriter
+from plumbline.inference.answers import Answer, ClassProbability
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cli.runner import Plumbline
 
 
@@ -39,6 +40,23 @@ def test_a_folder_with_a_broken_file_is_done_but_for_that_file(
     assert f"{paths[2]}: expected a picture" in done.err
     assert "1 of 5 could not be used" in done.err
     assert "calibrated: temperature" in done.err
+
+
+def test_a_name_cannot_speak_to_the_terminal() -> None:
+    """A file whose name holds a terminal's commands is shown with what Python writes for them."""
+    heading = Heading(
+        model="resnet18",
+        weights="raw",
+        digest="0",
+        is_calibrated=False,
+        temperature=1.0,
+        classes=("cat", "dog"),
+        top=1,
+        reject=None,
+    )
+    answer = Answer(Path("a\x1b]0;owned\x07.png"), top=(ClassProbability("cat", 0.9),))
+    line = TableWriter(heading).one(answer)
+    assert line.endswith(r"a\x1b]0;owned\x07.png" + "\n")
 
 
 def test_json_is_one_object_with_all_that_was_said(plumbline: Plumbline, run: str, tmp_path: Path) -> None:

@@ -45,6 +45,17 @@ def test_a_run_is_told_whole(tmp_path: Path) -> None:
     assert sum(source.startswith("data:image/png") for source in page.refers) == 1  # one picture, eight times
 
 
+def test_a_temperature_without_a_best_value_is_not_shown(tmp_path: Path) -> None:
+    """Where every validation image is right, the smaller the better says nothing: the page says so."""
+    folder = sample_run(tmp_path / "run")
+    said = sample_predictions(seed=1)
+    sure = replace(said, labels=said.logits.argmax(axis=1))
+    write_predictions(folder, split="validation", predictions=sure)
+    page = page_of(folder)
+    assert "With temperature" not in page.words
+    assert f"all {len(sure.labels):,} validation images are right" in page.words
+
+
 def test_the_report_is_made_anew(tmp_path: Path) -> None:
     """A second report replaces the first, is equal to it, and leaves nothing else behind."""
     folder = sample_run(tmp_path / "run")

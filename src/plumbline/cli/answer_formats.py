@@ -11,6 +11,7 @@ from typing import Protocol
 
 from rich.cells import cell_len
 
+from plumbline.errors import harmless
 from plumbline.inference.answers import Answer, ClassProbability
 
 _UNKNOWN = "?"
@@ -69,7 +70,7 @@ class TableWriter:
             f"{self._padded(_UNKNOWN if rejected and not place else one.name)}  {one.probability:>11.1%}  "
             for place, one in enumerate(answer.top)
         )
-        return f"{pairs}{answer.path}\n"
+        return f"{pairs}{harmless(str(answer.path))}\n"
 
     def end(self) -> str:
         """Give nothing."""

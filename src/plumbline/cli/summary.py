@@ -50,10 +50,11 @@ def summary_table(record: Record) -> Table:
     Where classes are so unequal that it matters, balanced accuracy stands beside accuracy.
     """
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(
-        title=f"{record.title} on {record.dataset.name}, seed {record.seed}",
+        title=escape(f"{record.title} on {record.dataset.name}, seed {record.seed}"),
         box=box.SIMPLE_HEAD,
         title_justify="left",
     )

@@ -118,6 +118,12 @@ def details_of(
         if missing or validation is None
         else fit_temperature(validation.logits, labels=validation.labels)
     )
+    if fitted and fitted.bounded:
+        fitted = None
+        missing = (
+            f"No temperature was fitted: all {len(validation.labels):,} validation images are right, or say "
+            "nothing of how sure to be."
+        )
     classes = [OneClass(name, figures) for name, figures in zip(names, report.classes, strict=True)]
     return Details(
         count=len(test.labels),

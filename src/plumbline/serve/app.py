@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
+from plumbline.inference.standing import standing
 from plumbline.serve.answers import (
     HealthAnswer,
     IndexAnswer,
@@ -19,7 +20,7 @@ from plumbline.serve.answers import (
 )
 from plumbline.serve.guard import Guard
 from plumbline.serve.limits import Limits
-from plumbline.serve.pages import asset, documentation, page, trained_score
+from plumbline.serve.pages import asset, documentation, page
 from plumbline.serve.predicting import Asked, Predicting
 from plumbline.serve.refusals import Refusal
 from plumbline.serve.words import Language, choose_language
@@ -209,7 +210,7 @@ def _add_errors(app: "FastAPI") -> None:
 
 def _model_answer(predicting: Predicting) -> ModelAnswer:
     trained, limits = predicting.trained, predicting.limits
-    score = trained_score(trained)
+    score = standing(trained.record, weights=trained.weights)
     return ModelAnswer(
         title=trained.record.title,
         model=trained.record.recipe.model.name,

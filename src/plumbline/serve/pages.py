@@ -7,13 +7,13 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from plumbline.inference.standing import standing
 from plumbline.serve.words import LANGUAGES, Language, say, words_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from plumbline.inference.trained import TrainedModel
-    from plumbline.records import ScorePart
     from plumbline.serve.limits import Limits
 
 _ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
@@ -44,7 +44,7 @@ def asset(name: str) -> Asset | None:
 
 def page(trained: TrainedModel, *, language: Language, limits: Limits) -> str:
     """Give the page, all of its words in one language."""
-    score = trained_score(trained)
+    score = standing(trained.record, weights=trained.weights)
     table = words_of(language)
     places = [name for name in table if name.startswith("place_")]
     return (
@@ -87,16 +87,6 @@ def documentation(schema: dict[str, Any]) -> str:
             },
         )
     )
-
-
-def trained_score(trained: TrainedModel) -> ScorePart | None:
-    """Give the last test score of a run's weights, each image as it is; None where there is none."""
-    scores = [
-        score
-        for score in trained.record.scores
-        if score.split == "test" and score.weights == trained.weights and score.views == 1
-    ]
-    return scores[-1] if scores else None
 
 
 def kind_in_words(schema: dict[str, Any]) -> str:
