@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.comparisons import comparisons_text
+from bench.comparisons import comparisons_text, verdicts_text
 from bench.methods import methods_table
 from bench.seeds import seeds_table
 from plumbline.cli.summary import interval, scores_of
@@ -20,6 +21,7 @@ from plumbline.records import PhaseName, Record, ScorePart, WeightsName, read_re
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+MARKED = re.compile(f"(?<={BEGIN}\n).*?(?={END})", re.DOTALL)
 TWO_PHASES = (
     "| run | data | after phase one | raw, equal epochs | averaged | time | machine | seed, date, digest |",
     "|---|---|---|---|---|---|---|---|",
@@ -49,7 +51,7 @@ def results_table(records: Iterable[tuple[str, Record]]) -> str:
 def steps_table(folder: Path) -> str:
     """Give the Markdown table of the records of `plumbline bench step` under results/."""
     rows = [
-        "| step | plain, images/s | plumbline, images/s | times | n each | machine, date |",
+        "| step | plain, images/s | plumbline, images/s | speed-up | n each | machine, date |",
         "|---|---|---|---|---|---|",
     ]
     for path in sorted(folder.glob("step-*.json")):
@@ -58,8 +60,8 @@ def steps_table(folder: Path) -> str:
         asked = record["arguments"]
         rows.append(
             f"| [{asked.get('recipe', 'resnet18')}, batch {asked['batch']}](results/{path.name}) "
-            f"| {plain['median']:.1f} ({plain['used']:.0%} of the floor) "
-            f"| {fast['median']:.1f} ({fast['used']:.0%} of the floor) | {record['ratio_median']:.2f} "
+            f"| {plain['median']:.1f} ({plain['used']:.0%} of the limit) "
+            f"| {fast['median']:.1f} ({fast['used']:.0%} of the limit) | {record['ratio_median']:.2f} "
             f"| {fast['n']} | {record['device']}, torch {record['versions']['torch']}, "
             f"{record['date'][:10]} |"
         )
@@ -70,7 +72,7 @@ def all_tables(folder: Path) -> str:
     """Give everything that stands between the README's marks."""
     tables = (
         seeds_table(folder),
-        comparisons_text(folder),
+        verdicts_text(folder),
         results_table(read_results(folder)),
         steps_table(folder),
     )
@@ -84,23 +86,27 @@ def read_results(folder: Path) -> list[tuple[str, Record]]:
 
 
 def put_between(text: str, *, table: str) -> str:
-    """Put the table between the marks of a text.
+    r"""Put the table between the marks of a text, each on a line of its own.
 
-    >>> print(put_between(f"before {BEGIN} old {END} after", table="new"))
-    before <!-- results: begin -->
+    >>> print(put_between(f"before\n{BEGIN}\nold\n{END}\nafter", table="new"))
+    before
+    <!-- results: begin -->
     new
-    <!-- results: end --> after
+    <!-- results: end -->
+    after
     """
-    before, rest = text.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+    return MARKED.sub(lambda _: f"{table}\n", text, count=1)
 
 
 def tables_of_pages(results: Path) -> dict[str, str]:
     """Give the tables that stand between the marks of each page."""
     readme = all_tables(results)
-    methods = methods_table(results / "methods" / "speednet_xs")
-    return {"README.md": readme, "README.ja.md": readme, "docs/methods/README.md": methods}
+    return {
+        "README.md": readme,
+        "README.ja.md": readme,
+        "docs/benchmarks.md": comparisons_text(results),
+        "docs/methods/README.md": methods_table(results / "methods" / "speednet_xs"),
+    }
 
 
 def write_pages() -> None:

@@ -13,7 +13,7 @@
 #
 # # 動かして学ぶ画像分類のベースライン
 #
-# CIFAR-10 を題材に、データの確認から学習、重み平均、テスト、結果の検証、そして自分の画像での利用までを、ひと続きのノートブックで進めます。使うのは PyTorch、Lightning、そして [plumbline](../README.ja.md) です。ここに出てくる数値は、すべてこのノートブックのセルが計算したものか、リポジトリに保存された記録から読み込んだものです。手で書き込んだ結果はありません。
+# CIFAR-10 を題材に、データの確認から学習、重み平均、テスト、結果の検証、そして自分の画像での利用までを、ひと続きのノートブックで進めます。使うのは PyTorch、Lightning、そして [plumbline](../README.ja.md) です。ここに示す本プロジェクトの結果は、すべてこのノートブックのセルが計算したものか、リポジトリに保存された記録から読み込んだもので、手で書き込んだものはありません。
 #
 # **進め方**
 #
@@ -27,7 +27,7 @@
 #
 # # An image-classification baseline, learned by running it
 #
-# With CIFAR-10 as the example, this notebook goes the whole road: look at the data, train, average the weights, test, ask whether the result is real, and use the model on pictures of your own. It uses PyTorch, Lightning and [plumbline](../README.md). Every figure here was computed by a cell of this notebook or read from a record in the repository; none was typed.
+# With CIFAR-10 as the example, this notebook goes the whole road: look at the data, train, average the weights, test, ask whether the result is real, and use the model on pictures of your own. It uses PyTorch, Lightning and [plumbline](../README.md). Every result of ours here was computed by a cell of this notebook or read from a record in the repository; none was typed.
 #
 # **How to use it**
 #
@@ -984,7 +984,7 @@ finally:
 # %% [markdown] lang="ja"
 # ## おわりに
 #
-# ここまでの手順は、`plumbline fit resnet18 --data cifar10` という一つのコマンドでも実行できます。その場合は、一枚につき二通りの見方（元の画像と左右反転）で測った精度も加わり、記録 `record.json`、レポート `report.html`、チェックポイントが一つのフォルダーにまとまります。次に読むなら、[README](../README.ja.md)、[設計](../docs/design.md)、[手法のカード](../docs/methods/README.md)（いずれも設計以下は英語）をどうぞ。
+# ここまでの手順は、`plumbline fit resnet18 --data cifar10` という一つのコマンドでも実行できます。その場合は、一枚につき二通りの見方（元の画像と左右反転）で測った精度も加わり、記録 `record.json`、レポート `report.html`、チェックポイントが一つのフォルダーにまとまります。次に読むなら、[README](../README.ja.md)、[設計](../docs/design.md)、[手法のカード](../docs/methods/README.md)（設計と手法のカードは英語）をどうぞ。
 #
 # このノートブックの日本語版と英語版は同じ一つの元ファイルから作られ、コードは同じで、保存されている出力は一回の実行のものです。
 

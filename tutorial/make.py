@@ -33,6 +33,8 @@ FOLDER = Path(__file__).resolve().parent
 SOURCE = FOLDER / "baseline.py"
 # Where the repository is public: OWNER/NAME. The badge and the install cell follow from it.
 REPOSITORY = "OWNER/plumbline"
+# Leads nowhere until then.
+BADGE = re.compile(r"\[!\[Open In Colab\]\(\S+\)\]\(\S+\) · ")
 COMMENT = re.compile(r"^(?P<indent>\s*)# (?P<language>ja|en): (?P<words>.*)$")
 BAR = re.compile(r"(?P<epoch>Epoch \d+:)|Validation(?: DataLoader \d+)?:")
 CELL_SECONDS = 3600
@@ -73,7 +75,8 @@ def build_notebook(source: str, *, language: Language) -> NotebookNode:
 
     Raises PlumblineError where text cells do not come in pairs, Japanese first.
     """
-    read = jupytext.reads(source.replace("{repository}", REPOSITORY), fmt="py:percent")
+    text = BADGE.sub("", source) if REPOSITORY.startswith("OWNER/") else source
+    read = jupytext.reads(text.replace("{repository}", REPOSITORY), fmt="py:percent")
     check_pairs([cell.metadata.get("lang") for cell in read.cells if cell.cell_type == "markdown"])
     cells: list[dict[str, object]] = []
     for cell in read.cells:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench.comparisons import comparisons_text
+from bench.comparisons import comparisons_text, verdicts_text
 from bench.publish import main, publish_comparison
 from bench.table import ROOT, read_results
 
@@ -43,9 +43,10 @@ def test_a_published_comparison_stands_with_its_records(compared: Path, tmp_path
     folders = {run.folder for arm in published.arms for run in arm.runs}
     assert len(folders) == 3
     assert all((results / "one" / folder / "record.json").is_file() for folder in folders)
-    text = comparisons_text(results)
+    text = verdicts_text(results)
     assert "quick:averaged" in text
     assert "[results/one](results/one)" in text
+    assert "| quick:averaged |" in comparisons_text(results)
     assert str(tmp_path) not in (results / "one" / "comparison.json").read_text()
 
 

@@ -24,5 +24,5 @@ def test_a_row_names_its_recipe(tmp_path: Path) -> None:
         json.dumps(record | {"arguments": {"batch": 1536, "recipe": "speed94"}})
     )
     first, second = steps_table(tmp_path).splitlines()[2:]
-    assert first.startswith("| [resnet18, batch 256](results/step-a.json) | 10.0 (50% of the floor) | 40.0 ")
+    assert first.startswith("| [resnet18, batch 256](results/step-a.json) | 10.0 (50% of the limit) | 40.0 ")
     assert second.startswith("| [speed94, batch 1536](results/step-b.json)")

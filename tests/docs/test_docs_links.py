@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from bench.table import BEGIN, END, tables_of_pages
+from bench.table import MARKED, tables_of_pages
 from markdown_pages import NOTEBOOKS, PAGES, ROOT, anchors, links
 
 if TYPE_CHECKING:
@@ -46,4 +46,4 @@ def test_every_page_shows_what_follows_from_the_records() -> None:
     """No number in a table is written by hand (python -m bench.table --write makes them)."""
     for name, table in tables_of_pages(ROOT / "results").items():
         text = (ROOT / name).read_text(encoding="utf-8")
-        assert text.split(BEGIN)[1].split(END)[0].strip() == table, name
+        assert MARKED.findall(text) == [f"{table}\n"], name

@@ -31,10 +31,11 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures that are classified at once.")] = 128,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Say what pictures show, with calibrated probabilities, in the order in which they are given.
+    """Say what pictures show, and how probably, in the order in which they are given.
 
-    The answers go to standard output. A picture that cannot be used is reported on standard error and the
-    rest is done; the exit code is 2 then.
+    Probabilities are calibrated where the run held validation images out. The answers go to standard
+    output. A picture that cannot be used is reported on standard error and the rest is done; the exit code is
+    2 then.
     """
     from plumbline.cli.console import starting
 

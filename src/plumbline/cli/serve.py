@@ -31,9 +31,9 @@ def serve(
 ) -> None:
     """Open a web page on this machine to show a run pictures: drop, paste or photograph them.
 
-    It gives classes with calibrated probabilities, what the model looked at, and the nearest training
-    pictures. The same as JSON: POST /api/predict, documented at /docs. Pictures are never stored. Ctrl-C
-    ends it.
+    It gives classes with their probabilities (calibrated where the run held validation images out), what the
+    model looked at, and the nearest training pictures. The same as JSON: POST /api/predict, documented at
+    /docs. Pictures are never stored. Ctrl-C ends it.
     """
     from plumbline.cli.console import starting
     from plumbline.records import read_record

@@ -10,7 +10,7 @@ import typer
 
 def tune(
     recipe: Annotated[str, typer.Argument(help="A recipe's name, or a recipe.json.", metavar="RECIPE")],
-    trials: Annotated[int, typer.Option(min=1, help="How many trials there shall be in all.")],
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials in all, those done already included.")],
     data: Annotated[str, typer.Option(help="As for fit: a data set's name, or a folder.")] = "cifar10",
     out: Annotated[
         Path | None,
