@@ -45,6 +45,12 @@ def test_crop_at_every_offset_equals_torchvision(fill: Fill, mode: str) -> None:
         assert torch.equal(got[index], expected)
 
 
+def test_an_unknown_fill_is_refused() -> None:
+    """The word that torchvision has for zeros is no word of ours, and both right ones are named."""
+    with pytest.raises(PlumblineError, match="fill of a crop as zeros or reflect, got 'constant'"):
+        random_crop(pictures(2), padding=4, generator=generator(), fill="constant")  # type: ignore[arg-type]
+
+
 def plain_crop_and_flip(
     images: torch.Tensor, *, padding: int, seed: int, mode: str = "constant"
 ) -> torch.Tensor:

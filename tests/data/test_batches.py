@@ -176,7 +176,7 @@ def test_more_processes_than_images_in_a_batch() -> None:
 
 
 def test_second_phase_goes_on_in_the_streams() -> None:
-    """`first_epoch` shifts the random streams and not the epoch that `finish` is told."""
+    """`first_epoch` shifts the random streams: the batches are those of that epoch in a first phase."""
     later, plain = stream(first_epoch=3), stream()
     plain.set_epoch(3)
     assert same(iter(later), iter(plain))

@@ -15,11 +15,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 
 from plumbline.data import decode
 from plumbline.data.decode import FORMATS, BadImage, decode_picture, picture_size, read_picture_file
 from plumbline.errors import PlumblineError, StopRequested
+from plumbline.inference.decoding import decode_in_order
+from plumbline.serve.limits import Limits
+from plumbline.serve.refusals import Refusal
+from plumbline.serve.squares import read_square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -272,6 +276,30 @@ def test_a_wish_to_stop_is_no_bad_picture(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Image, "open", interrupted)
     with pytest.raises(StopRequested):
         decode_picture(VALID["PNG"], size=8)
+
+
+def short_of_memory(*_: object, **__: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("step", ["load", "getexif", "resize"])
+def test_a_shortage_of_memory_is_no_bad_picture(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever memory runs out while a picture is read, no picture is called damaged."""
+    monkeypatch.setattr(Image.Image, step, short_of_memory)
+    monkeypatch.setattr(ImageFile.ImageFile, step, short_of_memory, raising=False)
+    with pytest.raises(MemoryError):
+        decode_picture(VALID["BMP"], size=8)
+
+
+def test_predictions_tell_a_shortage_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prediction names the picture and goes on; the local page asks to try again, and blames no picture."""
+    (tmp_path / "a.png").write_bytes(VALID["PNG"])
+    monkeypatch.setattr(Image, "open", short_of_memory)
+    (told,) = decode_in_order([tmp_path / "a.png"], size=8, workers=1)
+    assert told.fault == f"{tmp_path}/a.png: there is not enough memory to decode the picture"
+    with pytest.raises(Refusal, match="Try again") as refusal:
+        read_square(VALID["PNG"], name="a.png", size=8, limits=Limits())
+    assert refusal.value.kind == "busy"
 
 
 @settings(max_examples=150, deadline=None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from own_pictures import write_pictures
+from PIL import Image
 
 from plumbline.data.image_side import choose_side
 from plumbline.data.picture_source import find_pictures
@@ -31,6 +32,18 @@ def test_one_bad_header_does_not_matter_and_all_of_them_do(tmp_path: Path) -> No
         path.write_bytes(b"x")
     with pytest.raises(PlumblineError, match=r"none of the 4 pictures.*a/0.png"):
         choose_side(find_pictures(root), asked=None)
+
+
+def test_a_shortage_of_memory_is_no_bad_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, since a size chosen without that picture might be another."""
+
+    def short(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    source = find_pictures(write_pictures(tmp_path, counts={"a": 1, "b": 1}))
+    monkeypatch.setattr(Image, "open", short)
+    with pytest.raises(PlumblineError, match=r"a/0\.png: there is not enough memory"):
+        choose_side(source, asked=None)
 
 
 @pytest.mark.parametrize("asked", [7, 1025])

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plumbline.data.manifest import ManifestEntry, compare_manifest, read_manifest, write_manifest
+from plumbline.data.manifest import (
+    ManifestEntry,
+    compare_manifest,
+    read_manifest,
+    renamed_pictures,
+    write_manifest,
+)
 from plumbline.errors import PlumblineError
 
 HASH = "0123456789abcdef" * 4
@@ -81,17 +87,35 @@ def test_what_cannot_be_read_or_written(tmp_path: Path) -> None:
 
 
 def test_what_has_changed_since() -> None:
-    """New, vanished, changed and relabelled pictures are told apart, each in a line."""
-    kept = [ManifestEntry(f"{name}.png", "cat", "train", HASH) for name in "abcd"]
-    differences = compare_manifest(
-        kept,
-        classes={"b.png": "cat", "c.png": "cat", "d.png": "dog", "e.png": "dog"},
-        hashes={"b.png": HASH, "c.png": HASH[::-1], "d.png": HASH, "e.png": HASH},
-    )
+    """New, renamed, vanished, changed, relabelled and resplit pictures are told apart, each in a line."""
+    kept = [ManifestEntry(f"{name}.png", "cat", "train", HASH) for name in "abcdfg"]
+    now = [
+        ManifestEntry("b.png", "cat", "train", HASH),
+        ManifestEntry("c.png", "cat", "train", HASH[::-1]),
+        ManifestEntry("d.png", "dog", "train", HASH),
+        ManifestEntry("e.png", "dog", "train", HASH),
+        ManifestEntry("f.png", "cat", "train", HASH),
+        ManifestEntry("g.png", "cat", "test", HASH),
+    ]
+    differences = compare_manifest(kept, now=now, renamed=["f.png", "g.png"])
     assert differences.new == ("e.png",)
+    assert differences.renamed == ("f.png",)
     assert differences.vanished == ("a.png",)
     assert differences.changed == ("c.png",)
     assert differences.relabelled == ("d.png",)
-    assert differences.notes()[1] == "pictures in the manifest that are no longer there: 1 ('a.png')"
-    same = compare_manifest(kept[:1], classes={"a.png": "cat"}, hashes={"a.png": HASH})
-    assert same.notes() == ()
+    assert differences.resplit == ("g.png",)
+    assert differences.notes()[1:3] == (
+        "pictures that were renamed or moved, and keep their split: 1 ('f.png')",
+        "pictures in the manifest that are no longer there: 1 ('a.png')",
+    )
+    assert compare_manifest(kept, now=kept).notes() == ()
+
+
+def test_a_renamed_picture_is_known_by_its_bytes() -> None:
+    """Only gone paths and unknown names are paired, equal files in the order of names, each once."""
+    kept = [ManifestEntry(f"{name}.png", "cat", "train", HASH) for name in "dcba"]
+    kept.append(ManifestEntry("x.png", "cat", "test", HASH[::-1]))
+    hashes = {"a.png": HASH, "n.png": HASH, "m.png": HASH, "x.png": HASH, "y.png": HASH[::-1]}
+    assert renamed_pictures(kept, hashes=hashes) == {"b.png": "m.png", "c.png": "n.png"}
+    more = dict.fromkeys(("p.png", "q.png", "r.png", "s.png", "t.png"), HASH)
+    assert renamed_pictures(kept[3:4], hashes=more) == {"a.png": "p.png"}

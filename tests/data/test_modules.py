@@ -6,16 +6,12 @@ from pathlib import Path
 import lightning
 import pytest
 import torch
-from small_cifar import SPEC, real_cifar10, write_shards
 from torch.nn import functional
-from torchvision import transforms
 
 from plumbline.data import load_dataset
 from plumbline.data.batches import Draw
-from plumbline.data.catalog import CIFAR10, CIFAR100
 from plumbline.data.images import Dataset
-from plumbline.data.load import load_cifar
-from plumbline.data.modules import CIFAR10DataModule, CIFAR100DataModule, ImageDataModule
+from plumbline.data.modules import ImageDataModule
 from plumbline.errors import PlumblineError
 
 
@@ -278,71 +274,15 @@ def test_normalized_images_are_what_a_model_gets(digits: Dataset) -> None:
         data.normalized_images("train", count=0)
 
 
+def test_an_unknown_flip_is_refused(digits: Dataset) -> None:
+    """A word that is not quite the right one does not flip at random, and the right ones are named."""
+    with pytest.raises(
+        PlumblineError, match="flip: expected True, False or \"alternating\", got 'alternate'"
+    ):
+        ImageDataModule(digits, batch_size=64, validation_count=0, seed=3, flip="alternate")  # type: ignore[arg-type]
+
+
 def test_batch_larger_than_the_data(digits: Dataset) -> None:
     """A batch larger than what is left to train on is refused when the module is made."""
     with pytest.raises(PlumblineError, match="batch size from 1 to the 1,000 training images"):
         ImageDataModule(digits, batch_size=1001, validation_count=437, seed=3)
-
-
-class SmallModule(CIFAR10DataModule):
-    spec = SPEC
-
-
-def test_cifar_module_in_place_of_the_old_one(tmp_path: Path) -> None:
-    """lightning-bolts' arguments work by position; transforms get PIL pictures, in two workers."""
-    write_shards(tmp_path)
-    augment = transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.ToTensor()])
-    data = SmallModule(str(tmp_path), 8, 10, 2, 7, augment)
-    model, fitting = Linear(), trainer()
-    fitting.fit(model, datamodule=data)
-    assert (data.num_samples, data.num_classes, data.dims, data.name) == (40, 10, (3, 32, 32), "cifar10")
-    assert [len(batch) for batch in model.seen] == [8] * 10
-    assert model.seen[:5] != model.seen[5:]
-    fitting.test(model, datamodule=data, verbose=False)
-
-
-def test_given_transforms_see_every_picture_once(tmp_path: Path) -> None:
-    """With transforms that change nothing, the DataLoader gives the very images of the split."""
-    write_shards(tmp_path)
-    same = transforms.PILToTensor()
-    data = SmallModule(
-        tmp_path, 16, val_split=0.2, train_transforms=same, val_transforms=same, test_transforms=same
-    )
-    data.prepare_data()
-    data.setup("fit")
-    test = torch.cat([images for images, _ in data.test_dataloader()])
-    assert torch.equal(test, load_cifar(SPEC, data_dir=tmp_path).test.images)
-    assert sum(len(labels) for _, labels in data.val_dataloader()) == 10
-    train = torch.cat([images for images, _ in data.train_dataloader()])
-    assert torch.equal(
-        train.sum((1, 2, 3)).sort().values, data.images.image_set("train").images.sum((1, 2, 3)).sort()[0]
-    )
-
-
-def test_default_transforms_are_the_fast_path(tmp_path: Path) -> None:
-    """default_transforms() does what the fast path does in evaluation, up to the constants' rounding."""
-    write_shards(tmp_path)
-    data = CIFAR10DataModule(seed=1)
-    data._images = ImageDataModule(real_cifar10(), batch_size=8, validation_count=5000, seed=1)
-    by_hand = CIFAR10DataModule(seed=1, test_transforms=data.default_transforms(), batch_size=8)
-    by_hand._images = data._images
-    fast, slow = next(iter(data.test_dataloader())), next(iter(by_hand.test_dataloader()))
-    assert torch.equal(fast[1], slow[1])
-    assert torch.allclose(fast[0], slow[0], atol=2e-3)
-
-
-@pytest.mark.parametrize("val_split", [-1, 50_000, 0.99999, 10.5, -0.1])
-def test_impossible_val_split(val_split: float) -> None:
-    """A validation split that is no number of images is refused when the module is made."""
-    with pytest.raises(PlumblineError, match="expected val_split as a number from 0 to 49,999"):
-        CIFAR10DataModule(val_split=val_split)
-
-
-def test_cifar100_module_knows_its_numbers() -> None:
-    """What a model needs to know is there before any data is."""
-    data = CIFAR100DataModule(val_split=0)
-    assert (data.name, data.num_classes, data.num_samples) == ("cifar100", 100, 50_000)
-    assert data.default_transforms().transforms[1].mean == (0.5071, 0.4865, 0.4409)
-    assert (data.spec, CIFAR10DataModule.spec) == (CIFAR100, CIFAR10)
-    with pytest.raises(PlumblineError, match="call setup"):
-        data.train_dataloader()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from own_pictures import write_pictures
+from PIL import Image
 
 from plumbline.data import decode_pool, picture_cache, picture_worker
 from plumbline.data.decode import decode_picture
@@ -125,6 +126,22 @@ def test_a_bad_picture_is_remembered_with_its_reason(root: Path, decoded_names: 
     assert again.records["row"].tolist()[0] == -1
     assert list(again.faults) == ["cat/0.png"]
     assert "cat/0.png" in again.faults["cat/0.png"]
+
+
+def test_a_shortage_of_memory_is_not_remembered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What memory was short for is told as such, and is decoded at the next start."""
+    source = find_pictures(root)
+    with monkeypatch.context() as short:
+        short.setattr(Image.Image, "resize", fail_for_memory)
+        told = decode_pictures(source, side=16)
+    assert told.faults["cat/0.png"] == "cat/0.png: there is not enough memory to decode the picture"
+    again = decode_pictures(source, side=16)
+    assert not again.faults
+    assert (again.records["row"] >= 0).all()
+
+
+def fail_for_memory(*_: object, **__: object) -> None:
+    raise MemoryError
 
 
 def test_processes_give_the_same_rows(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

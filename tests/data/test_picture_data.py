@@ -175,6 +175,12 @@ def test_a_bad_picture_is_an_error_or_left_out(tmp_path: Path) -> None:
         load_pictures(root, on_bad_image="skip")
 
 
+def test_an_unknown_way_with_bad_pictures_is_refused(tmp_path: Path) -> None:
+    """A word that is neither "error" nor "skip" leaves nothing out silently."""
+    with pytest.raises(PlumblineError, match="on_bad_image: expected error or skip, got 'ignore'"):
+        load_pictures(write_pictures(tmp_path / "photos", counts=GIVEN), on_bad_image="ignore")  # type: ignore[arg-type]
+
+
 def test_rows_damaged_in_the_cache_are_decoded_anew(tmp_path: Path) -> None:
     """A flipped bit in the cache never reaches a training."""
     root = write_pictures(tmp_path / "photos", counts=GIVEN)

@@ -156,6 +156,18 @@ def test_a_member_that_lies_about_its_size(tmp_path: Path) -> None:
         picture_zip.read_member(path, place="cat/1.bmp", told="told")
 
 
+def test_a_shortage_of_memory_is_no_damaged_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves as what it is, so that nobody remembers the picture as one that cannot be read."""
+
+    def short(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    source = find_pictures(pack(tmp_path / "a.zip", names=TWO))
+    monkeypatch.setattr(zipfile.ZipFile, "open", short)
+    with pytest.raises(MemoryError):
+        source.read(source.entries[0])
+
+
 def test_a_damaged_member(tmp_path: Path) -> None:
     """A member with one bit turned is refused by its checksum, and the others are read."""
     path = tmp_path / "a.zip"

@@ -37,10 +37,19 @@ def test_seeds_differ() -> None:
     assert not torch.equal(one.validation, other.validation)
 
 
-def test_larger_split_holds_the_smaller_one() -> None:
-    """At one seed, holding out more images adds to those held out."""
-    small, large = (stratified_split(LABELS, validation_count=count, seed=7) for count in (70, 140))
-    assert set(small.validation.tolist()) < set(large.validation.tolist())
+@settings(max_examples=60, deadline=None)
+@given(labels=st.lists(st.integers(0, 5), min_size=3, max_size=120), data=st.data())
+def test_a_class_that_gets_more_keeps_what_it_had(labels: list[int], data: st.DataObject) -> None:
+    """At one seed, a class with more images held out has those that it had with fewer among them."""
+    counts = [data.draw(st.integers(0, len(labels) - 1)) for _ in range(2)]
+    tensor = torch.tensor(labels)
+    splits = [stratified_split(tensor, validation_count=count, seed=7) for count in counts]
+    for label in set(labels):
+        few, many = sorted(
+            ({index for index in split.validation.tolist() if labels[index] == label} for split in splits),
+            key=len,
+        )
+        assert few <= many
 
 
 def test_nothing_held_out() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from small_cifar import TRAIN
 
+from plumbline.data.augment import normalize
+from plumbline.data.content import channel_statistics
 from plumbline.data.images import ImageSet
 from plumbline.data.statistics import split_statistics
 
@@ -17,3 +20,14 @@ def test_counts_and_constant_images() -> None:
     images[9, 2, 31, 31] = 1
     found = split_statistics(ImageSet(images, torch.from_numpy(TRAIN.labels)), classes=11)
     assert (found.count, found.per_class, found.constant) == (50, (5,) * 10 + (0,), (7,))
+
+
+def test_a_constant_channel_can_be_divided_by() -> None:
+    """A channel that never changes has a deviation of 1 and is zero when normalised; others have theirs."""
+    images = torch.from_numpy(TRAIN.pixels).clone()
+    images[:, 2] = 77
+    split = ImageSet(images, torch.from_numpy(TRAIN.labels))
+    for found in (split_statistics(split, classes=10), channel_statistics(images)):
+        assert found.std[2] == 1
+        assert found.std[0] == pytest.approx(float(images[:, 0].double().std() / 255), rel=1e-4)
+        assert not normalize(images, mean=found.mean, std=found.std)[:, 2].round(decimals=5).any()

@@ -71,6 +71,7 @@ def test_a_seed_decides_the_weights_and_nothing_else() -> None:
     ("name", "settings", "told"),
     [
         ("timm/resnet81", {}, r"timm has no network 'resnet81'\. Did you mean 'resnet"),
+        ("timm/resnet18.nosuch", {}, r"no weights 'nosuch' of 'resnet18'\. Did you mean 'resnet18\."),
         ("timm/hf-hub:somebody/something", {}, "timm has no network"),
         ("timm/beit_base_patch16_224", {}, "images of one size only"),
         ("timm/eva02_tiny_patch14_224", {}, "does not read images of 32 pixels a side: .*divisible by patch"),
@@ -80,7 +81,7 @@ def test_a_seed_decides_the_weights_and_nothing_else() -> None:
     ],
 )
 def test_what_cannot_be_built_is_told(name: str, settings: dict[str, int], told: str) -> None:
-    """A wrong name, a network for one size, images too small, weights that were never published."""
+    """A wrong name, also of weights; a network for one size, images too small, weights never published."""
     with pytest.raises(PlumblineError, match=told):
         create_model(name, **settings)  # type: ignore[arg-type]
 

@@ -1,6 +1,9 @@
 """Muon against an SVD and the published step; SGD equals torch's to the bit."""
 
 import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -222,6 +225,26 @@ def test_a_closure_is_run_with_gradients_and_its_loss_returned() -> None:
     assert optimizer.step(closure) > 0
     assert filters[0].grad is not None
     assert not optimizer.step()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda whole: pickle.loads(pickle.dumps(whole))])  # noqa: S301
+def test_a_copy_steps_as_the_original(copied: Callable[[object], Any]) -> None:
+    """Copied or pickled along with its filters it keeps its settings; a checkpoint still has none of them."""
+    filters = _filters()
+    optimizer = MuonSgd(
+        [{"params": filters, "kind": "muon", "lr": 0.1, "momentum": 0.6}],
+        newton_schulz_steps=5,
+        dtype=torch.bfloat16,
+    )
+    _give_gradients(filters, step=0)
+    optimizer.step()
+    theirs, other = copied((filters, optimizer))
+    for some, one in ((filters, optimizer), (theirs, other)):
+        _give_gradients(some, step=1)
+        one.step()
+    assert all(torch.equal(mine, their) for mine, their in zip(filters, theirs, strict=True))
+    assert (other.newton_schulz_steps, other.dtype) == (5, torch.bfloat16)
+    assert other.state_dict().keys() == {"state", "param_groups"}
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
+from torchvision import models
 
 from plumbline.errors import PlumblineError
+from plumbline.models.speed_nets import SPEED_NETS, speed_net
 from plumbline.optim import MuonSgdLinear, Optimization
 from plumbline.streams import stream_generator
 
@@ -79,6 +81,37 @@ def test_parameters_are_grouped_by_their_dimensions() -> None:
     assert [group["momentum"] for group in groups] == [0.6, 0.85, 0.85, 0.85]
     assert [group["weight_decay"] for group in groups] == pytest.approx([0, 0.08, 0.004, 0.004])
     assert [group.get("ends_at_fraction") for group in groups] == [None, None, None, 0.375]
+
+
+@pytest.mark.parametrize("name", [*SPEED_NETS, "resnet18", "resnet50"])
+def test_the_filters_of_known_networks_are_all_of_their_dimensions(name: str) -> None:
+    """In the speed networks and ResNets each group is what its dimensions say, so old checkpoints fit."""
+    with torch.device("meta"):
+        model = speed_net(name, num_classes=10) if name in SPEED_NETS else getattr(models, name)()
+    if name in SPEED_NETS:
+        model.whitening.weight.requires_grad_(False)
+    trained = {key: p for key, p in model.named_parameters() if p.requires_grad and key != "whitening.bias"}
+    groups = FACTORY(model, total_steps=STEPS).optimizer.param_groups
+    for group, dimensions in zip(groups, ({3, 4}, {2}, {1}), strict=False):
+        expected = [p for p in trained.values() if p.ndim in dimensions]
+        assert [id(p) for p in group["params"]] == [id(p) for p in expected]
+
+
+def test_scales_and_embeddings_are_no_filters() -> None:
+    """A ConvNeXt's scales of maps and a transformer's embeddings are left to SGD, with the biases."""
+    with torch.device("meta"):
+        convnext = models.convnext_tiny()
+        transformer = models.VisionTransformer(32, 8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=32)
+    for model in (convnext, transformer):
+        names = {id(p): name for name, p in model.named_parameters()}
+        filters, _, biases = (
+            [names[id(p)] for p in group["params"]]
+            for group in FACTORY(model, total_steps=STEPS).optimizer.param_groups
+        )
+        others = [name for name, p in model.named_parameters() if p.ndim > 2 and name not in filters]
+        assert others
+        assert all(name.endswith(("layer_scale", "class_token", "pos_embedding")) for name in others)
+        assert set(others) <= set(biases)
 
 
 def test_a_step_at_the_full_rate_takes_the_decay_away() -> None:

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader
 
 from plumbline.errors import PlumblineError
-from plumbline.optim import OneCycle, one_cycle
+from plumbline.optim import OneCycle, SgdOneCycle, one_cycle
 from plumbline.optim.schedule import Anneal
 
 
@@ -66,6 +66,10 @@ def test_the_last_step_lands_on_the_final_rate(total: int, warmup: float, rate: 
         ({"warmup_fraction": 1.0}, "warmup_fraction"),
         ({"start_divisor": 0.5}, "start_divisor"),
         ({"final_divisor": 0.0}, "final_divisor"),
+        ({"base_momentum": 1.5}, "base_momentum: expected at least 0 and below 1"),
+        ({"base_momentum": math.nan}, "base_momentum"),
+        ({"max_momentum": 1.0}, "max_momentum"),
+        ({"max_momentum": -0.1}, "max_momentum"),
         ({"anneal": "cos"}, "anneal: expected cosine or linear"),
     ],
 )
@@ -76,6 +80,15 @@ def test_impossible_settings_are_refused(settings: dict[str, object], word: str)
         one_cycle(0, **wanted)  # type: ignore[arg-type]
     with pytest.raises(PlumblineError, match=word):
         OneCycle(_sgd(), **wanted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, True)])
+def test_a_cycle_without_momentum_has_nesterovs_form_off(momentum: float, nesterov: bool) -> None:  # noqa: FBT001
+    """Recipes may ask for no momentum, for which that form is not defined; with momentum it stays on."""
+    factory = SgdOneCycle(base_momentum=momentum, max_momentum=momentum)
+    optimizer = factory(nn.Linear(2, 1), total_steps=8).optimizer
+    assert optimizer.param_groups[0]["nesterov"] is nesterov
+    assert optimizer.param_groups[0]["momentum"] == momentum
 
 
 def test_a_negative_step_is_refused() -> None:

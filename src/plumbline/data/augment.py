@@ -8,7 +8,7 @@ flip give channels_last and are quickest where they get it.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch.nn import functional
@@ -62,7 +62,7 @@ def crop_at(
 
     `fill` is what lies beyond the edge: zeros, or the image itself, reflected without repeating its edge.
     `mirrored`, bool (N,), says which crops are mirrored left to right as well, in the same pass. Raises
-    `PlumblineError` where an image is too small to be reflected that far.
+    `PlumblineError` for another fill, and where an image is too small to be reflected that far.
 
     >>> images = torch.tensor([[[[1, 2], [3, 4]]]])
     >>> crop_at(images, padding=1, offsets=torch.tensor([[2], [1]]))
@@ -73,6 +73,8 @@ def crop_at(
               [1, 2]]]])
     """
     height, width = images.shape[-2:]
+    if fill not in get_args(Fill):
+        raise PlumblineError(f"expected the fill of a crop as {' or '.join(get_args(Fill))}, got {fill!r}")
     if fill == "reflect" and padding >= min(height, width):
         raise PlumblineError(
             f"expected a crop padding below the image size to reflect {height}x{width} images, got {padding}"

@@ -61,11 +61,13 @@ class _CifarDataModule(LightningDataModule):
 
     @property
     def images(self) -> ImageDataModule:
-        """The fast path that this module stands on; there from `setup` on."""
+        """The fast path that this module stands on, at its `batch_size`; there from `setup` on."""
         if self._images is None:
             raise PlumblineError(
                 f"{type(self).__name__} has no images yet: call setup() (a Trainer does) first"
             )
+        # Lightning's search for a batch size sets it after `setup`.
+        self._images.batch_size = self._images.evaluation_batch_size = self.batch_size
         return self._images
 
     def default_transforms(self) -> Compose:
@@ -102,6 +104,11 @@ class _CifarDataModule(LightningDataModule):
     def test_dataloader(self) -> Iterable[Any]:
         """Give the test images, in order."""
         return self._loader("test") or self._fast().test_dataloader()
+
+    def teardown(self, stage: str) -> None:
+        """Let go of the copies on the device."""
+        if self._images is not None:
+            self._images.teardown(stage)
 
     def _fast(self) -> ImageDataModule:
         self.images.trainer = self.trainer

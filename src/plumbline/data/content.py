@@ -35,7 +35,10 @@ class RawSplit:
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """Mean and population standard deviation of red, green and blue, on the 0..1 scale."""
+    """Mean and population standard deviation of red, green and blue, on the 0..1 scale.
+
+    The deviation of a channel that is constant is given as 1.0: what is divided by it stays as it is.
+    """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -139,15 +142,15 @@ def channel_sums(images: torch.Tensor) -> torch.Tensor:
 def statistics_of_sums(total: Sequence[float], *, squares: Sequence[float], count: int) -> ChannelStatistics:
     """Give the statistics of `count` pixels from each channel's sums of their values, 0 to 255, and squares.
 
-    >>> statistics_of_sums([51, 0, 255], squares=[2601, 0, 65025], count=1).mean
-    (0.2, 0.0, 1.0)
+    >>> statistics_of_sums([51, 0, 255], squares=[2601, 0, 65025], count=1)
+    ChannelStatistics(mean=(0.2, 0.0, 1.0), std=(1.0, 1.0, 1.0))
     """
     mean = [value / count for value in total]
     spread = [
         max(square / count - center**2, 0.0) ** 0.5 for square, center in zip(squares, mean, strict=True)
     ]
     red, green, blue = (value / 255 for value in mean)
-    red_std, green_std, blue_std = (value / 255 for value in spread)
+    red_std, green_std, blue_std = (value / 255 or 1.0 for value in spread)
     return ChannelStatistics((red, green, blue), (red_std, green_std, blue_std))
 
 

@@ -1,6 +1,7 @@
 """Decode one picture of somebody else's making: any of six formats, whatever is in it, to square RGB.
 
-Whatever the bytes are, the only error that leaves this file is a `PlumblineError`, and no warning does.
+Whatever the bytes are, the only error that leaves this file is a `PlumblineError`, and no warning does. A
+`MemoryError` leaves it too: what passes is no fault of the picture's, and must not be remembered as one.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def _checked(file: BinaryIO, *, name: str) -> Iterator[Image.Image]:
         with SILENCE, Image.open(file, formats=FORMATS) as image:
             _check_pixels(image.size, name=name)
             yield image
-    except (PlumblineError, StopRequested):
+    except (PlumblineError, StopRequested, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise BadImage(f"{name}: {error}; make it smaller") from error
@@ -192,7 +193,7 @@ SILENCE = _Silence()
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except StopRequested:
+    except (StopRequested, MemoryError):
         raise
     except Exception:  # broken EXIF beside whole pixels: cameras and editors write it
         return 1

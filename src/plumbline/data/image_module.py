@@ -93,10 +93,7 @@ class ImageDataModule(LightningDataModule):
         first_epoch: int = 0,
     ) -> None:
         super().__init__()
-        if len(train_sizes) > 1 and (epochs is None or epochs < 1):
-            raise PlumblineError(
-                f"expected the number of epochs that {len(train_sizes)} sizes share, got {epochs}"
-            )
+        _check(train_sizes, epochs=epochs, flip=flip)
         self.dataset = dataset
         self.name = dataset.name
         self.batch_size = batch_size
@@ -129,8 +126,9 @@ class ImageDataModule(LightningDataModule):
 
     def image_set(self, split: str, *, device: torch.device | str = "cpu") -> Images:
         """Give the images of "train", "validation" or "test" on `device`; the last copy made is kept."""
-        placed = self._placed.get(split)
-        if placed is None or placed.device != torch.device(device):
+        placed, wanted = self._placed.get(split), torch.device(device)
+        # What lies on cuda:0 is on cuda, and torch calls the two unequal.
+        if placed is None or wanted not in (placed.device, torch.device(placed.device.type)):
             chosen = _choose(split, dataset=self.dataset, splits=self.splits)
             placed = self._placed[split] = chosen.to(device).channels_last()
         return placed
@@ -144,7 +142,9 @@ class ImageDataModule(LightningDataModule):
         """
         if count < 1:
             raise PlumblineError(f"expected to give at least 1 normalised image, got a count of {count}")
-        images = self.image_set(split, device=device).take(slice(count))
+        # Not by `image_set`: of all images a copy would be made, on the CPU too where training is elsewhere.
+        chosen = _choose(split, dataset=self.dataset, splits=self.splits, most=count)
+        images = chosen.to(device).channels_last().take(slice(count))
         return normalize(
             images, mean=self.dataset.mean, std=self.dataset.std, channels_last=self.channels_last
         )
@@ -237,6 +237,15 @@ class ImageDataModule(LightningDataModule):
         )
 
 
+def _check(train_sizes: Sequence[int], *, epochs: int | None, flip: object) -> None:
+    if len(train_sizes) > 1 and (epochs is None or epochs < 1):
+        raise PlumblineError(
+            f"expected the number of epochs that {len(train_sizes)} sizes share, got {epochs}"
+        )
+    if flip not in (True, False, "alternating"):
+        raise PlumblineError(f'flip: expected True, False or "alternating", got {flip!r}')
+
+
 def _light_and_cut(
     images: torch.Tensor, *, draw: Draw, share: slice, strength: float, cutout: float
 ) -> torch.Tensor:
@@ -252,13 +261,13 @@ def _light_and_cut(
     return images
 
 
-def _choose(split: str, *, dataset: Dataset, splits: Split) -> Images:
+def _choose(split: str, *, dataset: Dataset, splits: Split, most: int | None = None) -> Images:
     if split == "test":
         return dataset.test
     indices = {"train": splits.train, "validation": splits.validation}
     if split not in indices:
         raise PlumblineError(f"expected the split train, validation or test, got {split!r}")
-    return dataset.train.select(indices[split])
+    return dataset.train.select(indices[split][:most])
 
 
 def _splits(dataset: Dataset, *, validation_count: int, seed: int) -> Split:

@@ -31,7 +31,7 @@ def choose_side(source: PictureSource, *, asked: int | None, at_most: int | None
 
     That one is cut to `at_most`, where it is given.
     Looks at the headers of 200 pictures, evenly spaced over the source. Raises `PlumblineError` for a size
-    outside 8 to 1,024, and where none of these pictures can be read.
+    outside 8 to 1,024, where none of these pictures can be read, and where memory is too short for one.
     """
     if asked is not None:
         if not 8 <= asked <= MOST_PIXELS_A_SIDE:
@@ -71,6 +71,10 @@ def _size(source: PictureSource, entry: PictureEntry) -> tuple[int, int] | None:
         return picture_size(source.path_of(entry) or source.read(entry), name=entry.name)
     except PlumblineError:
         return None
+    except MemoryError as error:  # without it another size might be chosen
+        raise PlumblineError(
+            f"{entry.name}: there is not enough memory to read the picture; close other programs"
+        ) from error
 
 
 def _fault(source: PictureSource, entry: PictureEntry) -> str:

@@ -69,9 +69,11 @@ def load_pictures(
 
     Raises:
         PlumblineError: nothing usable at `path`, pictures that cannot be decoded, a class or a split without
-            pictures, a full disk.
+            pictures, a full disk, another word in `on_bad_image`.
 
     """
+    if on_bad_image not in ("error", "skip"):
+        raise PlumblineError(f"on_bad_image: expected error or skip, got {on_bad_image!r}")
     source = find_pictures(path)
     side = choose_side(source, asked=image_size, at_most=largest_side)
 

@@ -15,24 +15,23 @@ from plumbline.errors import PlumblineError
 class Listing:
     """Pictures and folders by their names below the root, and what else was seen there.
 
-    `pictures` and `others` map a canonical name to the name by which the file is opened. `folders` has every
-    folder but the root, empty ones too.
+    `pictures`, `others` and `manifests`, which are our own and no part of what lies there, map a canonical
+    name to the name by which the file is opened. `folders` has every folder but the root, empty ones too.
     """
 
     where: str
     pictures: dict[str, str] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
+    manifests: dict[str, str] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
 
     def add_file(self, place: str, *, name: str) -> None:
-        """Add a file whose name is `name` and which is opened by `place`; refuse a second one of its name.
-
-        Our own manifest is no part of what lies there.
-        """
-        if name == MANIFEST:
-            return
-        kept = self.pictures if suffix(name) in SUFFIXES else self.others
+        """Add a file whose name is `name` and which is opened by `place`; refuse a second one of its name."""
+        if is_manifest(name):
+            kept = self.manifests
+        else:
+            kept = self.pictures if suffix(name) in SUFFIXES else self.others
         if kept.setdefault(name, place) != place:
             raise PlumblineError(
                 f"{self.where} holds two files whose names are the same to a reader: {name}; rename one"
@@ -60,6 +59,11 @@ class Listing:
             f"{self.where}/{tops[0]}",
             pictures={name.removeprefix(prefix): place for name, place in self.pictures.items()},
             others={name.removeprefix(prefix): place for name, place in self.others.items()},
+            manifests={
+                name.removeprefix(prefix): place
+                for name, place in self.manifests.items()
+                if name.startswith(prefix)
+            },
             folders={name.removeprefix(prefix) for name in self.folders if name.startswith(prefix)},
             hidden=self.hidden,
         )
@@ -85,6 +89,15 @@ class Listing:
             if suffixes.keys() & {".heic", ".heif", ".avif"}:
                 notes.append("HEIC and AVIF pictures are not read: save them as JPEG or PNG")
         return tuple(notes)
+
+
+def is_manifest(name: str) -> bool:
+    """Say whether a file is a manifest of ours, of the folder that it lies in or of a table there.
+
+    >>> is_manifest("cats/plumbline-splits.csv"), is_manifest("labels.csv.plumbline-splits.csv")
+    (True, True)
+    """
+    return f".{name.rpartition('/')[2]}".endswith(f".{MANIFEST}")
 
 
 def suffix(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from plumbline.data import picture_zip
 from plumbline.data.decode import read_picture_file
+from plumbline.data.manifest import MANIFEST
 from plumbline.data.picture_folder import list_folder
 from plumbline.data.picture_layout import arrange_folders
 from plumbline.data.picture_names import PictureEntry, listed
@@ -33,7 +34,8 @@ class PictureSource:
 
     `classes` is sorted by name, by code point, and an entry's label is its class's place there. `entries` is
     sorted by name. `notes` has one line for each thing that a person should know. `places` has the name by
-    which a picture is opened, where that is another than the entry's.
+    which a picture is opened, where that is another than the entry's. `manifest` is the name by which the
+    manifest in an archive is opened, if there is one.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class PictureSource:
     entries: tuple[PictureEntry, ...]
     notes: tuple[str, ...]
     places: Mapping[str, str] = field(default_factory=dict, repr=False)
+    manifest: str | None = None
 
     def read(self, entry: PictureEntry) -> bytes:
         """Give the bytes of one picture's file.
@@ -52,6 +55,13 @@ class PictureSource:
         if self.form == "zip":
             return picture_zip.read_member(self.path, place=place, told=f"{self.path}/{entry.name}")
         return read_picture_file(self.root / place, name=str(self.root / entry.name))
+
+    def packed_manifest(self) -> bytes | None:
+        """Give the manifest in an archive, or None if there is none; `BadImage` where it is damaged."""
+        if self.manifest is None:
+            return None
+        told = f"{self.path}/{self.manifest}"
+        return picture_zip.read_member(self.path, place=self.manifest, told=told, most=MAX_TABLE_BYTES)
 
     @property
     def root(self) -> Path:
@@ -87,17 +97,25 @@ def _find_in_zip(path: Path) -> PictureSource:
     tables = listing.tables()
     if len(tables) > 1:
         raise PlumblineError(f"{path} holds several tables ({listed(tables)}); leave one in it")
+    manifest = listing.manifests.get(MANIFEST)
     if not tables:
-        return _source(path, "zip", arranged=arrange_folders(listing), places=listing.pictures)
+        arranged = arrange_folders(listing)
+        return _source(path, "zip", arranged=arranged, places=listing.pictures, manifest=manifest)
     files = listing.others | listing.pictures
     told = f"{path}/{tables[0]}"
     data = picture_zip.read_member(path, place=files[tables[0]], told=told, most=MAX_TABLE_BYTES)
     table = arrange_rows(read_rows(data, told=told), told=told, locate=files.get)
-    return _source(path, "zip", arranged=table.arranged, places=table.places)
+    manifest = listing.manifests.get(f"{tables[0]}.{MANIFEST}", manifest)
+    return _source(path, "zip", arranged=table.arranged, places=table.places, manifest=manifest)
 
 
 def _source(
-    path: Path, form: Literal["folder", "table", "zip"], *, arranged: Arranged, places: Mapping[str, str]
+    path: Path,
+    form: Literal["folder", "table", "zip"],
+    *,
+    arranged: Arranged,
+    places: Mapping[str, str],
+    manifest: str | None = None,
 ) -> PictureSource:
     differing = {name: place for name, place in places.items() if name != place}
-    return PictureSource(path, form, arranged.classes, arranged.entries, arranged.notes, differing)
+    return PictureSource(path, form, arranged.classes, arranged.entries, arranged.notes, differing, manifest)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from plumbline.data.manifest import MANIFEST, ManifestEntry, compare_manifest, read_manifest, write_manifest
+from plumbline.data.manifest import (
+    MANIFEST,
+    ManifestEntry,
+    compare_manifest,
+    parse_manifest,
+    read_manifest,
+    renamed_pictures,
+    write_manifest,
+)
 from plumbline.data.partition import partition
 from plumbline.data.picture_cache import pictures_folder
 from plumbline.data.picture_groups import duplicate_groups
@@ -51,13 +59,17 @@ def manifest_places(source: PictureSource) -> tuple[Path, Path]:
 def split_pictures(pictures: SplitPictures, *, progress: Progress = SILENT) -> PictureSplits:
     """Give every entry a split and see that it is written down.
 
-    What the manifest says holds, except that a picture that is given to validation or test is there. What
-    neither says is made by `partition`, with near duplicates on one side. Raises what `read_manifest` raises.
+    What the manifest says holds, under whatever name a picture has now, except that a picture that is given
+    to validation or test is there. What neither says is made by `partition`, with near duplicates on one
+    side. Raises what `read_manifest` raises.
     """
     entries = pictures.entries
     places = manifest_places(pictures.source)
     path = next((place for place in places if place.is_file()), None)
-    written = read_manifest(path) if path else ()
+    before = read_manifest(path) if path else _came_along(pictures.source)
+    hashes = {entry.name: content for entry, content in zip(entries, pictures.contents, strict=True)}
+    renamed = renamed_pictures(before, hashes=hashes)
+    written = tuple(replace(entry, path=renamed.get(entry.path, entry.path)) for entry in before)
     known = {entry.path: entry.split for entry in written}
     given = [_given(entry, known=known) for entry in entries]
     open_places = [place for place, side in enumerate(given) if side is None]
@@ -76,15 +88,24 @@ def split_pictures(pictures: SplitPictures, *, progress: Progress = SILENT) -> P
             top_up=bool(written),
         )
         sides, notes = list(made.splits), [_made(given, written=bool(written)), *found.notes]
+        if made.torn_groups:
+            notes.append(f"pictures of which copies were given to several splits: {made.torn_groups:,}")
     elif not written:
         return PictureSplits(tuple(sides), ())
     now = _manifest(pictures, sides=sides)
     if written:
-        notes += _differences(written, now=now)
-    here = {entry.path for entry in now}
-    gone = tuple(entry for entry in written if entry.path not in here)
-    notes.append(_keep((*now, *gone), before=written, path=path, places=places))
+        notes += compare_manifest(written, now=now, renamed=renamed.values()).notes()
+    gone = tuple(entry for entry in written if entry.path not in hashes)
+    if written and path is None:
+        notes.append(f"the splits began as those of the {MANIFEST} inside {pictures.source.path}")
+    notes.append(_keep((*now, *gone), before=before, path=path, places=places))
     return PictureSplits(tuple(sides), tuple(notes))
+
+
+def _came_along(source: PictureSource) -> tuple[ManifestEntry, ...]:
+    """Give the manifest that an archive brings along, if it does."""
+    data = source.packed_manifest()
+    return () if data is None else parse_manifest(data, told=f"{source.path}/{source.manifest}")
 
 
 def _given(entry: PictureEntry, *, known: dict[str, Side]) -> Side | None:
@@ -106,14 +127,6 @@ def _manifest(pictures: SplitPictures, *, sides: Sequence[Side]) -> tuple[Manife
         ManifestEntry(entry.name, classes[entry.label], side, content)
         for entry, side, content in zip(pictures.entries, sides, pictures.contents, strict=True)
     )
-
-
-def _differences(written: tuple[ManifestEntry, ...], *, now: tuple[ManifestEntry, ...]) -> tuple[str, ...]:
-    return compare_manifest(
-        written,
-        classes={entry.path: entry.class_name for entry in now},
-        hashes={entry.path: entry.sha256 for entry in now},
-    ).notes()
 
 
 def _keep(

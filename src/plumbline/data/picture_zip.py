@@ -90,6 +90,9 @@ def _told(text: str, *, error: type[PlumblineError] = PlumblineError) -> Iterato
     except (PlumblineError, StopRequested):
         raise
     except Exception as found:  # zipfile raises whatever its parsing stumbles on
+        # A picture is not damaged because memory was short; an archive's list of members may ask for any.
+        if isinstance(found, MemoryError) and error is BadImage:
+            raise
         reason = (str(found).splitlines() or [type(found).__name__])[0]
         raise error(f"{text} ({reason}); get it anew") from found
 

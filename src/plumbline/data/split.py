@@ -24,9 +24,9 @@ def stratified_split(labels: torch.Tensor, *, validation_count: int, seed: int) 
     """Hold out exactly `validation_count` images, each class in proportion (by largest remainder).
 
     `labels` is int64 (N,) in canonical order. Which images of a class are held out is decided by a hash of
-    (seed, index), so neither the machine nor the version of torch has a say, and a larger count at the same
-    seed holds out the same images and more of each class. Raises `PlumblineError` unless 0 ≤ validation_count
-    < N.
+    (seed, index), so neither the machine nor the version of torch has a say, and a class that gets more
+    places from a larger count at the same seed keeps the images it had. Raises `PlumblineError` unless
+    0 ≤ validation_count < N.
 
     >>> split = stratified_split(torch.tensor([0, 0, 0, 0, 1, 1]), validation_count=3, seed=7)
     >>> len(split.train), len(split.validation)

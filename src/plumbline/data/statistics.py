@@ -19,8 +19,9 @@ _CHUNK = 1000
 class SplitStatistics:
     """Counts and colours of one split.
 
-    `per_class` counts the images of each label; `mean` and `std` are of red, green and blue on the 0..1
-    scale; `constant` are the indices of images of one single colour, which show nothing.
+    `per_class` counts the images of each label; `mean` and `std` are of red, green and blue, as
+    `ChannelStatistics` has them; `constant` are the indices of images of one single colour, which show
+    nothing.
     """
 
     count: int

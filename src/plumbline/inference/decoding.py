@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.data.decode import SILENCE, SUFFIXES, decode_picture
+from plumbline.data.decode_pool import usable_processors
 from plumbline.errors import PlumblineError
 
 # Small pictures in one task, so that handing it over is no part of the cost.
@@ -43,7 +43,7 @@ def decode_in_order(paths: Iterable[Path], *, size: int, workers: int | None = N
         workers: threads; None: as many as there are processors to run on.
 
     """
-    count = _processors() if workers is None else workers
+    count = usable_processors() if workers is None else workers
     queue, stop = iter(paths), threading.Event()
     running: deque[Future[list[Decoded]]] = deque()
     pool = ThreadPoolExecutor(count, thread_name_prefix="decode")
@@ -73,8 +73,3 @@ def _decode(path: Path, *, size: int) -> Decoded:
         return Decoded(path, None, str(error))
     except MemoryError:
         return Decoded(path, None, f"{path}: there is not enough memory to decode the picture")
-
-
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

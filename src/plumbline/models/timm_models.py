@@ -115,6 +115,14 @@ def _known_name(name: str) -> str:
             f"timm has no network '{asked}'.{nearest_of(asked.partition('.')[0], known)} It has "
             f"{len(known):,}; python -c 'import timm; print(*timm.list_models())' shows them."
         )
+    network, _, tag = asked.partition(".")
+    try:
+        _timm("timm.models").get_pretrained_cfg(asked)
+    except RuntimeError as error:
+        hint = nearest_of(asked, timm.list_pretrained(f"{network}.*"))
+        raise PlumblineError(
+            f"timm has no weights '{tag}' of '{network}'.{hint} '{network}' alone takes its usual ones."
+        ) from error
     return asked
 
 

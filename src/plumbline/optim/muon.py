@@ -106,6 +106,11 @@ class MuonSgd(Optimizer):
         self.dtype = dtype
         super().__init__(groups, {"weight_decay": 0.0})
 
+    def __getstate__(self) -> dict[str, Any]:
+        # torch's own names what it knows of; copies and pickles are made of this, checkpoints are not.
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "newton_schulz_steps": self.newton_schulz_steps, "dtype": self.dtype}
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; one that lacks a setting or cannot be trained so is refused."""
         super().add_param_group(param_group)

@@ -14,15 +14,24 @@ from plumbline.optim.muon import MuonSgd
 from plumbline.optim.sgd import Optimization
 
 _WHITENING_BIAS = "whitening.bias"
+_CONVOLUTIONS = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 
 
 @dataclass(frozen=True)
 class MuonSgdLinear:
     """Muon on filters, SGD on the rest, all rates falling in a line; rates are those of the first step.
 
-    What is trained is grouped by its dimensions: 3 or more are filters, 2 the head, fewer the biases, all of
-    them decayed but the filters. `decay` is the share of head and biases that the decay takes off in a step
-    at the full rate, before momentum adds to it. The bias of a layer named `whitening` is a group of its
+    What is trained is grouped: the weights of convolutions are the filters, what else has 2 dimensions the
+    head, the rest the biases (among them scales of maps, (C, 1, 1), and embeddings of places, (1, N, C)), all
+    of them decayed but the filters. `decay` is the share of head and biases that the decay takes off in a
+    step at the full rate, before momentum adds to it. The bias of a layer named `whitening` is a group of its
     own, trained for `whitening_bias_fraction` of the steps only, its rate falling to zero over them; whether
     it takes a gradient follows from the step alone, since an earlier training leaves it frozen. Without
     `freeze` it takes one to the end, at a rate of zero, as several processes and a compiled network need it.
@@ -67,7 +76,8 @@ class MuonSgdLinear:
         named = [(f".{name}".endswith(f".{_WHITENING_BIAS}"), p) for name, p in model.named_parameters()]
         whitening = [p for whitens, p in named if whitens]
         others = [p for whitens, p in named if not whitens and p.requires_grad]
-        filters = [p for p in others if p.ndim > 2]
+        convolved = {id(layer.weight) for layer in model.modules() if isinstance(layer, _CONVOLUTIONS)}
+        filters = [p for p in others if id(p) in convolved]
         if not filters:
             found = "none" if others else "nothing to train"
             raise PlumblineError(
@@ -76,7 +86,8 @@ class MuonSgdLinear:
             )
         muon = {"kind": "muon", "params": filters, "lr": self.filter_rate, "momentum": self.filter_momentum}
         head = self._sgd_group([p for p in others if p.ndim == 2], rate=self.head_rate)
-        biases = self._sgd_group([p for p in others if p.ndim < 2], rate=self.bias_rate)
+        rest = [p for p in others if id(p) not in convolved and p.ndim != 2]
+        biases = self._sgd_group(rest, rate=self.bias_rate)
         last = self._sgd_group(whitening, rate=self.bias_rate)
         last["ends_at_fraction"] = self.whitening_bias_fraction
         return [group for group in (muon, head, biases, last) if group["params"]]

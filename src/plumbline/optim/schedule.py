@@ -64,6 +64,7 @@ def one_cycle(
     """
     _check(step, total_steps=total_steps, max_rate=max_rate, warmup_fraction=warmup_fraction)
     _check_divisors(start_divisor=start_divisor, final_divisor=final_divisor)
+    _check_momenta(base_momentum=base_momentum, max_momentum=max_momentum)
     if anneal not in _BETWEEN:
         raise PlumblineError(f"anneal: expected cosine or linear, got {anneal!r}.")
     between = _BETWEEN[anneal]
@@ -118,6 +119,12 @@ def _check_divisors(*, start_divisor: float, final_divisor: float) -> None:
             raise PlumblineError(
                 f"{name}: expected 1 or more, got {value}. Use 1 to leave the rate as it is."
             )
+
+
+def _check_momenta(*, base_momentum: float, max_momentum: float) -> None:
+    for name, value in (("base_momentum", base_momentum), ("max_momentum", max_momentum)):
+        if not 0 <= value < 1:
+            raise PlumblineError(f"{name}: expected at least 0 and below 1, got {value}. Try 0.9.")
 
 
 class OneCycle(StepScheduler):

@@ -49,7 +49,7 @@ class SgdOneCycle:
             parameter_groups(model, weight_decay=self.weight_decay),
             lr=self.max_rate,
             momentum=self.max_momentum,
-            nesterov=self.nesterov,
+            nesterov=_nesterov(self.nesterov, momentum=self.max_momentum),
         )
         scheduler = OneCycle(
             optimizer,
@@ -77,6 +77,10 @@ class SgdConstant:
     def __call__(self, model: nn.Module, *, total_steps: int) -> Optimization:  # noqa: ARG002
         """Build the optimizer; `total_steps` changes nothing."""
         groups = parameter_groups(model, weight_decay=self.weight_decay)
-        # Nesterov's form is defined for a momentum above zero only.
-        nesterov = self.nesterov and self.momentum > 0
+        nesterov = _nesterov(self.nesterov, momentum=self.momentum)
         return Optimization(SGD(groups, lr=self.rate, momentum=self.momentum, nesterov=nesterov))
+
+
+def _nesterov(asked: bool, *, momentum: float) -> bool:  # noqa: FBT001
+    # Nesterov's form is defined for a momentum above zero only.
+    return asked and momentum > 0

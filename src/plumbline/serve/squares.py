@@ -19,7 +19,8 @@ _THUMBNAIL = 96  # pixels a side: sharp on a dense screen, and 20 kB at most
 def read_square(content: bytes, *, name: str, size: int, limits: Limits) -> NDArray[np.uint8]:
     """Decode a picture to uint8 (size, size, 3).
 
-    Raises Refusal where the file is empty, no picture, has too many pixels or is damaged.
+    Raises Refusal where the file is empty, no picture, has too many pixels or is damaged, and where memory is
+    too short for it now.
     """
     if not content:
         raise Refusal("empty")
@@ -34,6 +35,8 @@ def read_square(content: bytes, *, name: str, size: int, limits: Limits) -> NDAr
         if error.__cause__ is None or isinstance(error.__cause__, Image.DecompressionBombError):
             raise _too_many_pixels(limits) from error  # even more than the decoder itself takes
         raise Refusal("damaged") from error
+    except MemoryError as error:
+        raise Refusal("busy", status=503, retry_after=2) from error
 
 
 def _too_many_pixels(limits: Limits) -> Refusal:
