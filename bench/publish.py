@@ -71,7 +71,7 @@ def publish_seeds(runs: Path, *, name: str, results: Path) -> list[Record]:
     folders = sorted(path for path in runs.glob("seed*") if _is_finished(path))
     if not folders:
         raise PlumblineError(f"No run in {runs} has finished yet.")
-    text, target = declared.read_text(encoding="utf-8"), results / name / "declared.json"
+    text, target = without_paths(declared.read_text(encoding="utf-8")), results / name / "declared.json"
     if target.exists() and json.loads(target.read_text(encoding="utf-8")) != json.loads(text):
         raise PlumblineError(
             f"{target} declares something else than {declared}; nothing was overwritten. Choose another name."

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from plumbline.analysis import compare_pairs, judge
+from plumbline.analysis import compare_pairs, detectable_effect, judge, needed_pairs
 from plumbline.analysis.chosen import SELECTIONS
 from plumbline.analysis.comparison import ArmRuns, compare_arms, read_comparison, write_comparison
 from plumbline.analysis.sentences import power_of, scope_of, verdict_of
-from plumbline.analysis.tables import latex, markdown
+from plumbline.analysis.tables import arm_rows, latex, markdown
 from plumbline.errors import PlumblineError
 from trials.made import made_record, made_score
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from plumbline.analysis.comparison import Comparison
 
 SEEDS = range(1, 7)
@@ -48,12 +48,24 @@ def test_the_figures_are_those_of_the_pairs() -> None:
     arms = [arm("a", correct=9400), arm("b", correct=9450, uneven=5), arm("c", correct=9400, uneven=30)]
     comparison = compare_arms(arms)
     scores = [[run.accuracy for run in one.runs] for one in comparison.arms]
-    paired = [compare_pairs(scores[0], second=scores[1]), compare_pairs(scores[0], second=scores[2])]
+    paired = [compare_pairs(scores[0], second=second, comparisons=2) for second in scores[1:]]
     assert [pair.paired for pair in comparison.pairs] == paired
     assert [pair.judgement for pair in comparison.pairs] == judge(paired)
     assert [(pair.first, pair.second) for pair in comparison.pairs] == [("a", "b"), ("a", "c")]
     assert comparison.arms[0].images.low < comparison.arms[0].mean.mean < comparison.arms[0].images.high
     assert comparison.notes == ()
+
+
+def test_what_two_pairs_could_find_is_what_their_verdicts_would_show() -> None:
+    """The power of each is at the level that its verdict is corrected to: 97.5 % for two pairs."""
+    first, second, third = arm("a", correct=9400), arm("b", correct=9450, uneven=50), arm("c", correct=9390)
+    (pair, _), (alone,) = compare_arms([first, second, third]).pairs, compare_arms([first, second]).pairs
+    sd = pair.paired.difference.sd
+    assert sd
+    assert pair.paired.detectable == pytest.approx(sd * detectable_effect(6, level=0.975))
+    assert pair.paired.needed == needed_pairs(pair.paired.difference.mean / sd, level=0.975)
+    assert (alone.paired.needed or 0) < (pair.paired.needed or 0)
+    assert power_of(pair) != power_of(alone)
 
 
 def test_the_three_verdicts_are_told_apart() -> None:
@@ -121,6 +133,49 @@ def test_both_sources_of_chance_are_named() -> None:
     words = list(scope_of(compare_arms([arm("a", correct=9400), arm("b", correct=9450)])))
     assert words[0].startswith("Seeds: ")
     assert words[1].startswith("Images: 10,000 test images leave each mean ±0.46 points")
+
+
+def on_validation(arms: ArmRuns, *, count: int = 10_000, image_size: int | None = None) -> ArmRuns:
+    """Give the same scores on validation images; `image_size` is what own pictures have."""
+    records = {}
+    for seed, record in arms.records.items():
+        dataset = record.dataset.model_copy(update={"image_size": image_size})
+        changes = {"split": "validation", "count": count}
+        scores = tuple(score.model_copy(update=changes) for score in record.scores)
+        records[seed] = record.model_copy(update={"dataset": dataset, "scores": scores})
+    return replace(arms, records=records)
+
+
+def test_validation_images_of_each_seed_are_not_said_to_be_the_same() -> None:
+    """Where every seed holds out its own, nothing is said of "these" images, and no interval is theirs."""
+    arms = [on_validation(arm(name, correct=9400)) for name in "ab"]
+    comparison = compare_arms(arms, split="validation")
+    seeds, images = scope_of(comparison)
+    assert seeds.endswith("other seeds, each with 10,000 validation images of its own.")
+    assert images.startswith("Images: every seed holds out others, so that how far seeds lie apart")
+    assert images.endswith("For one seed all arms see the same ones, so their difference moves less.")
+    assert "these" not in seeds + images
+    assert [row[-1] for row in arm_rows(comparison)] == ["other images", "-", "-"]
+    own = [on_validation(one, image_size=32) for one in arms]
+    seeds, images = scope_of(compare_arms(own, split="validation"))
+    assert seeds.endswith("scored on these 10,000 validation images.")
+    assert "more seeds do not make that less" in images
+
+
+def test_a_comparison_that_did_not_record_whose_images_they_were() -> None:
+    """One of an earlier version is read, and its validation images are not taken for shared ones."""
+    published = Path(__file__).resolve().parents[2] / "results" / "methods" / "speednet_xs"
+    assert not read_comparison(published).shares_images
+
+
+def test_arms_on_unequal_counts_of_images_are_told() -> None:
+    """They see different images, and have different ones to train on."""
+    arms = on_validation(arm("a", correct=9400)), on_validation(arm("b", correct=9400), count=20_000)
+    comparison = compare_arms(arms, split="validation")
+    assert comparison.notes[0].startswith("Images differ: a is scored on 10,000, b on 20,000.")
+    seeds, images = scope_of(comparison)
+    assert "10,000 or 20,000 validation images of its own" in seeds
+    assert "same" not in images
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

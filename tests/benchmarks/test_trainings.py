@@ -72,6 +72,22 @@ def test_the_whole_of_it(asked: FitsAsked, tmp_path: Path) -> None:
     assert again.references == fits.references
 
 
+@pytest.mark.slow
+def test_what_has_finished_is_summed_up_when_it_is_stopped(asked: FitsAsked) -> None:
+    """Ctrl-C, or time that is over: the seeds that are done have their summary."""
+
+    class Impatient(Heard):
+        def say(self, text: str) -> None:
+            if text.startswith("1 of 2"):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_fits(asked, progress=Impatient())  # type: ignore[arg-type]
+    summary = json.loads((asked.out / "summary.json").read_text())
+    assert [run["seed"] for run in summary["runs"]] == [1]
+    assert summary["declared"]["seeds"] == [1, 2]
+
+
 def test_a_fit_that_fails_ends_it_and_is_not_skipped(asked: FitsAsked) -> None:
     """A run that cannot be made is told; no conclusion is drawn from the others."""
     with pytest.raises(PlumblineError, match="The fit of seed 1 ended with exit code 2"):
@@ -92,6 +108,18 @@ def test_what_was_declared_cannot_be_changed(asked: FitsAsked) -> None:
     (asked.out / "declared.json").write_text(json.dumps(measured))
     with pytest.raises(PlumblineError, match=r"seeds was \[1, 2\], now \[1, 2, 3\]"):
         check_fits(replace(asked, seeds=(1, 2, 3)))
+
+
+def test_two_folders_of_one_name_are_not_one_measurement(asked: FitsAsked, tmp_path: Path) -> None:
+    """Runs on birds/photos are not taken for runs on cars/photos; a data set with a name is known by it."""
+    birds, cars = (tmp_path / name / "photos" for name in ("birds", "cars"))
+    asked.out.mkdir()
+    (asked.out / "declared.json").write_text(json.dumps({"data": str(birds)}))
+    with pytest.raises(PlumblineError, match=r"data was .*/birds/photos, now .*/cars/photos"):
+        check_fits(replace(asked, data=str(cars)))
+    (asked.out / "declared.json").write_text(json.dumps({"data": "digits"}))
+    with pytest.raises(PlumblineError, match=r"other runs were declared: (?!.*data was)"):
+        check_fits(asked)
 
 
 def test_a_folder_of_something_else_is_left_alone(asked: FitsAsked) -> None:

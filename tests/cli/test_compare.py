@@ -42,6 +42,17 @@ def test_the_answer_is_in_words_and_numbers(plumbline: Plumbline, saved: Path) -
     assert next((saved / "runs").glob("compare-*/comparison.json")).is_file()
 
 
+def test_brackets_in_a_label_are_printed(plumbline: Plumbline, saved: Path) -> None:
+    """What a console could take for markup or for a picture is part of a folder's name."""
+    for name, word in (("plain", "runs[old]"), ("better", "runs[new]:cat:")):
+        (saved / name).rename(saved / word)
+    done = plumbline("compare", "runs[old]", "runs[new]:cat:")
+    assert done.code == 0, done.err
+    rows = [line.split()[0] for line in done.out.splitlines() if line.startswith("  runs[")]
+    assert rows == ["runs[old]", "runs[new]:cat:", "runs[new]:cat:"]
+    assert "Differences from runs[old], over equal seeds" in done.out
+
+
 def test_tables_alone_can_be_piped(plumbline: Plumbline, saved: Path) -> None:
     """With --markdown or --latex stdout has nothing but the tables."""
     assert saved.is_dir()

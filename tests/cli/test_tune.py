@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cli.runner import run_process
+from plumbline.cli.tuning import asked_for, print_tuned
 from plumbline.recipes import load_recipe
 from plumbline.records import read_record
+from plumbline.trials.study import TrialRow
+from plumbline.trials.tuning import Tuned
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cli.runner import Plumbline
 
 TINY = (
@@ -40,6 +42,47 @@ def test_a_search_looks_at_validation_images_only(tmp_path: Path) -> None:
     if "which is the recipe as it is" not in done.out:
         assert "plumbline compare t/start.json t/best.json --seeds 10 --data digits" in done.out
         assert "optimistic" in done.out
+
+
+def test_every_question_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders of pictures of one name are two, and one path to a folder is another path's."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("birds", "cars"):
+        (tmp_path / name / "photos").mkdir(parents=True)
+
+    def out(data: str, **settings: str) -> Path:
+        return asked_for("swa-quick", settings=settings, out=None, trials=1, data=data, seed=7).out
+
+    assert out("birds/photos") == out(str(tmp_path / "birds" / "photos")) != out("cars/photos")
+    # What is set counts on pictures: without it the epochs follow from them.
+    assert out("birds/photos", epochs="6") != out("birds/photos")
+    assert out("digits", epochs="6") == out("digits")
+
+
+def test_brackets_in_a_value_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A choice that looks like markup stands in the table as it was typed."""
+    values = ("timm/a[b]", "timm/a[c]")
+    rows = [
+        TrialRow(
+            number=number,
+            outcome="finished",
+            values={"model.name": value},
+            folder=tmp_path,
+            epochs=1,
+            correct=50,
+            count=100,
+            trouble=None,
+            recipe=None,
+            fingerprint=None,
+        )
+        for number, value in enumerate(values)
+    ]
+    asked = asked_for("swa-quick", settings={}, out=tmp_path, trials=2, data="digits", seed=7)
+    best, start = tmp_path / "best.json", tmp_path / "start.json"
+    tuned = Tuned(tmp_path, best, start, best=rows[0], start=rows[0], rows=tuple(rows), importance={})
+    print_tuned(tuned, asked=asked, recipe="swa-quick")
+    printed = capsys.readouterr().out
+    assert all(value in printed for value in values)
 
 
 @pytest.mark.parametrize(

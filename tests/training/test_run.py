@@ -18,7 +18,7 @@ from plumbline.tensor_files import read_checkpoint
 from plumbline.training.averaging import refresh_batch_norm
 from plumbline.training.build import build_phase
 from plumbline.training.classifier import ImageClassifier
-from plumbline.training.device import choose_compute
+from plumbline.training.device import Precision, choose_compute
 from plumbline.training.run import Run
 from plumbline.training.weights import load_classifier
 from training.runs import Listens, StopsAt, ask, figures_of, same_weights
@@ -176,7 +176,7 @@ def test_a_run_goes_on_in_its_own_number_format_only(
 ) -> None:
     """Another precision or kind of device is refused: the figures would be those of neither."""
     record, request = read_record(finished.path), ask(tiny, few_digits)
-    other = "fp32" if request.compute.precision == "bf16" else "bf16"
+    other: Precision = "fp32" if request.compute.precision == "bf16" else "bf16"
     elsewhere = replace(request, compute=replace(request.compute, precision=other))
     with pytest.raises(PlumblineError, match="Go on with --device cpu"):
         Run.resume(elsewhere, record=record, folder=finished)

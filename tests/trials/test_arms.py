@@ -39,6 +39,16 @@ def test_two_scores_of_one_recipe_share_its_runs() -> None:
     assert other.folder_name.startswith("resnet18-")
 
 
+def test_what_is_set_counts_on_pictures_even_where_it_changes_nothing(tmp_path: Path) -> None:
+    """There 20 epochs are other than what follows from the pictures; elsewhere both are one recipe."""
+    words = ["pictures", "pictures@epochs=20", "pictures@epochs=30"]
+    arms = read_arms(words, settings={}, data=str(tmp_path))
+    assert len({arm.folder_name for arm in arms}) == 3
+    assert arms[0].folder_name == f"pictures-{load_recipe('pictures').digest}"
+    with pytest.raises(PlumblineError, match="pictures@epochs=20 stands twice, or is the same"):
+        read_arms(words, settings={}, data="digits")
+
+
 def test_weights_for_arms_that_name_none() -> None:
     """--weights is what an arm has that says nothing of its own."""
     first, second = read_arms(["resnet18", "resnet18:averaged"], settings={}, weights="fit-raw")

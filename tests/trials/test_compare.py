@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.runner import process_environment, run_process
+from cli.test_own_pictures import write_discs
 from plumbline.analysis.comparison import read_comparison
+from plumbline.data import DATASETS
 from plumbline.errors import PlumblineError
+from plumbline.recipes import difference
 from plumbline.records import read_record
 from plumbline.trials.arms import read_arms
 from plumbline.trials.compare import CompareAsked, run_comparison
+from plumbline.trials.declared import declared_data
+from plumbline.trials.fits import Fit
 from trials.made import made_record, write_run, write_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from plumbline.records import Record
 
 SMALL = (
     *("--set", "model.name=shufflenet_v2_x0_5", "--set", "resolution.train=[16]", "--set", "epochs=1"),
@@ -30,12 +37,14 @@ SMALL = (
 COMPARE = ("compare", "resnet18-quick:raw", "resnet18-quick:averaged", "--seeds", "2", "--out", "cmp", *SMALL)
 
 
-def start_until(words: str, *, cwd: Path, number: signal.Signals) -> tuple[int, str]:
+def start_until(
+    words: str, *, cwd: Path, number: signal.Signals, command: tuple[str, ...] = COMPARE
+) -> tuple[int, str]:
     """Start the comparison, send it a signal once it says so; give its exit code and all it said."""
     said = cwd / "said.txt"
     with said.open("w") as file:  # not a pipe: an orphan goes on to write where its starter did
-        command = [sys.executable, "-m", "plumbline", *COMPARE]
-        process = subprocess.Popen(command, cwd=cwd, env=process_environment(), stderr=file)
+        program = [sys.executable, "-m", "plumbline", *command]
+        process = subprocess.Popen(program, cwd=cwd, env=process_environment(), stderr=file)
     end = monotonic() + 120
     while words not in said.read_text() and process.poll() is None and monotonic() < end:
         sleep(0.02)
@@ -75,6 +84,29 @@ def test_killed_in_the_middle_it_goes_on_without_repeating_a_finished_run(tmp_pa
 
 
 @pytest.mark.slow
+def test_arms_on_own_pictures_differ_in_the_change_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each follows from the pictures before anything is set in it, and goes on where it was stopped."""
+    monkeypatch.setenv("PLUMBLINE_CACHE", str(tmp_path / "cache"))
+    write_discs(tmp_path / "photos", counts={"a": 12, "b": 12}, size=(16, 16))
+    arms = ("pictures@epochs=10", "pictures@epochs=10,label_smoothing=0.0")
+    words = ("compare", *arms, "--seeds", "1", "--data", "photos", "--device", "cpu", "--out", "cmp")
+    code, said = start_until("fit 2/10", cwd=tmp_path, number=signal.SIGTERM, command=words)
+    assert code == 143, said
+    done = run_process(*words, cwd=tmp_path)
+    assert done.code == 0, done.err
+    one, other = (
+        read_record(tmp_path / "cmp" / run.folder)
+        for arm in read_comparison(tmp_path / "cmp").arms
+        for run in arm.runs
+    )
+    assert len(one.resumed) == 1
+    assert (one.recipe.batch_size, one.recipe.epochs) == (4, 10)
+    assert difference(one.recipe, other.recipe) == {"label_smoothing": 0.0}
+
+
+@pytest.mark.slow
 def test_a_run_that_fails_is_told_and_finished_ones_are_kept(tmp_path: Path) -> None:
     """What the run said stands in the error where several run at once, and where to read the rest."""
     done = run_process(*COMPARE, "--workers", "2", "--data", "digitz", cwd=tmp_path)
@@ -95,6 +127,10 @@ def test_a_comparison_on_validation_images_scores_no_test_image(tmp_path: Path) 
     refused = run_process(*COMPARE, "--seeds", "1", cwd=tmp_path)
     assert refused.code == 2
     assert "split was validation, now test" in refused.err
+
+
+def on_other_images(record: Record) -> Record:
+    return record.model_copy(update={"dataset": record.dataset.model_copy(update={"fingerprint": "e" * 64})})
 
 
 def asked(*arms: str, out: Path, seeds: tuple[int, ...] | None = None) -> CompareAsked:
@@ -160,15 +196,76 @@ def test_what_is_finished_is_checked_before_more_is_trained(tmp_path: Path) -> N
         [str(write_runs(tmp_path / "one", averaged=(9400, 9410))), "resnet18-quick"], settings={}
     )
     wanted = CompareAsked(arms=arms, out=tmp_path / "out", data="digits")
-    record = made_record(1)
-    other = record.model_copy(update={"dataset": record.dataset.model_copy(update={"fingerprint": "e" * 64})})
+    other = on_other_images(made_record(1))
     (tmp_path / "out").mkdir()
-    declaration = {"arms": [{"arm": "one"}, {"arm": "resnet18-quick", "digest": record.digest}]}
+    declaration = {"arms": [{"arm": "one"}, {"arm": "resnet18-quick", "digest": other.digest}]}
     text = json.dumps(declaration | {"seeds": [1, 2], "data": "digits", "split": "test"})
     (tmp_path / "out" / "declared.json").write_text(text)
     write_run(other, folder=tmp_path / "out" / arms[1].folder_name / "seed1")
     with pytest.raises(PlumblineError, match="their data differ"):
         run_comparison(wanted)
+
+
+def test_finished_runs_without_a_common_seed_must_be_on_the_same_images(tmp_path: Path) -> None:
+    """Runs of two arms that make no pair yet are compared by their data all the same."""
+    arms = read_arms(["resnet18-quick", "resnet18-quick@epochs=5"], settings={})
+    wanted = CompareAsked(arms=arms, seeds=(1, 2), out=tmp_path / "out", data="digitz")
+    (tmp_path / "out").mkdir()
+    declaration = [{"arm": arm.label, "digest": arm.recipe.digest} for arm in arms if arm.recipe is not None]
+    text = json.dumps({"arms": declaration, "seeds": [1, 2], "data": "digitz", "split": "test"})
+    (tmp_path / "out" / "declared.json").write_text(text)
+    write_run(made_record(1), folder=tmp_path / "out" / arms[0].folder_name / "seed1")
+    other = on_other_images(made_record(2, settings={"epochs": 5}))
+    write_run(other, folder=tmp_path / "out" / arms[1].folder_name / "seed2")
+    with pytest.raises(PlumblineError, match="their data differ"):
+        run_comparison(wanted)
+
+
+def test_pictures_that_change_meanwhile_are_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run on other images ends the comparison; the next one is not begun."""
+
+    class Pretended(Fit):
+        @property
+        def command(self) -> list[str]:
+            record = made_record(self.seed) if self.seed == 1 else on_other_images(made_record(self.seed))
+            write_run(record, folder=self.folder)
+            return [sys.executable, "-c", ""]
+
+    monkeypatch.setattr("plumbline.trials.compare.Fit", Pretended)
+    arms = read_arms(["resnet18-quick"], settings={})
+    with pytest.raises(PlumblineError, match="seed 1 and resnet18-quick, seed 2 cannot be compared"):
+        run_comparison(CompareAsked(arms=arms, seeds=(1, 2, 3), out=tmp_path / "out"))
+    assert not (tmp_path / "out" / arms[0].folder_name / "seed3").exists()
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """birds/photos and cars/photos are two questions, wherever they are asked from."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("birds", "cars"):
+        (tmp_path / name / "photos").mkdir(parents=True)
+    one = write_runs(tmp_path / "one", averaged=(9400, 9410))
+    two = write_runs(tmp_path / "two", averaged=(9450, 9460))
+    birds = replace(asked(str(one), str(two), out=tmp_path / "out"), data="birds/photos")
+    run_comparison(birds)
+    run_comparison(replace(birds, data=str(tmp_path / "birds" / "photos")))
+    with pytest.raises(PlumblineError, match=r"data was .*/birds/photos, now .*/cars/photos"):
+        run_comparison(replace(birds, data="cars/photos"))
+    folders = {
+        run_comparison(replace(birds, data=f"{name}/photos", out=None)).out for name in ("birds", "cars")
+    }
+    assert len(folders) == 2
+
+
+def test_a_data_set_with_a_name_is_declared_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As fit reads it, even where a folder has that name: what was declared before goes on."""
+    monkeypatch.chdir(tmp_path)
+    for name in DATASETS:
+        (tmp_path / name).mkdir()
+        assert declared_data(name) == name
+    (tmp_path / "photos").mkdir()
+    assert declared_data("photos") == str(tmp_path / "photos")
 
 
 def test_the_same_question_gets_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

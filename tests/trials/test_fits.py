@@ -18,7 +18,7 @@ from plumbline.errors import PlumblineError, StopRequested
 from plumbline.records import read_record
 from plumbline.trials.children import stop_with_us
 from plumbline.trials.fits import Fit, finished_record, make_fit, make_fits, threads_each
-from trials.made import made_record
+from trials.made import made_record, write_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,3 +170,19 @@ def test_the_command_is_a_plumbline_fit(tmp_path: Path) -> None:
     assert fit.command == [sys.executable, "-m", "plumbline", *words]
     fit.folder.mkdir()
     assert fit.command[-1] == "--resume"
+
+
+def test_a_run_with_a_record_goes_on_with_the_recipe_in_it(tmp_path: Path) -> None:
+    """What was asked for is left out: on one's own pictures another recipe followed from it."""
+    fit = Fit(
+        recipe="pictures",
+        seed=3,
+        folder=tmp_path / "seed3",
+        data="photos",
+        flags=("--no-test",),
+        changes=("epochs=3",),
+    )
+    assert {"pictures", "--set=epochs=3", "--no-test"} <= set(fit.command)
+    write_run(made_record(3), folder=fit.folder)
+    assert {"pictures", "--set=epochs=3"}.isdisjoint(fit.command)
+    assert {"--no-test", "--resume"} <= set(fit.command)

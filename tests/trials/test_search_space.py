@@ -6,7 +6,7 @@ import pytest
 
 from plumbline.errors import PlumblineError
 from plumbline.recipes import NAMED, apply_settings, load_recipe
-from plumbline.trials.search_space import Choice, Span, default_dimensions, read_space, start_values
+from plumbline.trials.search_space import Choice, Space, Span, default_dimensions, read_space, start_values
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -47,6 +47,27 @@ def test_spans_choices_and_plain_values_are_told_apart() -> None:
     assert start_values(space) is None  # 6 epochs are outside
     inside = read_space(load_recipe("swa-quick"), settings={"augmentation.flip": "false,true"})
     assert start_values(inside) == {"augmentation.flip": "true"}
+
+
+def test_whole_ends_do_not_make_a_field_whole() -> None:
+    """A rate typed as 1..10 takes numbers between them too, and the recipe's own value is not rounded."""
+    recipe = apply_settings(load_recipe("swa-quick"), {"optimizer.weight_decay": 0.5})
+    space = read_space(recipe, settings={"optimizer.weight_decay": "0..1"})
+    assert space.dimensions == (Span("optimizer.weight_decay", 0.0, 1.0, is_log=False, is_whole=False),)
+    assert start_values(space) == {"optimizer.weight_decay": 0.5}
+    whole = Span("optimizer.weight_decay", 0.0, 1.0, is_log=False, is_whole=True)
+    assert start_values(Space(space.asked, (whole,))) is None
+
+
+def test_what_follows_from_pictures_has_no_start() -> None:
+    """The epochs that one's own pictures get are not known before they are read; a rate is the recipe's."""
+    epochs, rate = {"epochs": "10..60"}, {"optimizer.head_rate": "0.001..0.1"}
+    pictures = load_recipe("pictures")
+    assert start_values(read_space(pictures, settings=epochs)) == {"epochs": 20}
+    assert start_values(read_space(pictures, settings=epochs, on_pictures=True)) is None
+    assert start_values(read_space(pictures, settings=rate, on_pictures=True)) == {
+        "optimizer.head_rate": 0.01
+    }
 
 
 @pytest.mark.parametrize(

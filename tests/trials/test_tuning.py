@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plumbline.errors import PlumblineError, StopRequested
-from plumbline.recipes import apply_settings, load_recipe
+from plumbline.recipes import apply_settings, difference, load_recipe, suited_to
+from plumbline.records import read_record
 from plumbline.trials import tuning
+from plumbline.trials.declared import is_own_data
 from plumbline.trials.fits import Fit
 from plumbline.trials.search_space import read_space
 from plumbline.trials.tuning import TuneAsked, Tuned, tune
@@ -33,8 +35,8 @@ pytest.importorskip("optuna", reason="optuna is optional: pip install 'plumbline
 # Trains by writing a record: the best rate is 0.1, and `data` says what which trial does.
 PROGRAM = """
 import json, math, os, pathlib, signal, sys, time
-folder, recipe, does, template = pathlib.Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]), sys.argv[4]
-rate = json.loads(pathlib.Path(recipe).read_text())["schedule"]["max_rate"]
+folder, does, template = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+rate = json.loads(template)["recipe"]["schedule"]["max_rate"]
 does = does.get(folder.name, {})
 seconds = 0.0 if (folder / "saved").exists() else does.get("seconds", 0.0)
 folder.mkdir(exist_ok=True)
@@ -70,10 +72,15 @@ class Pretended(Fit):
     @property
     def command(self) -> list[str]:
         assert "--no-test" in super().command
-        return [sys.executable, "-c", PROGRAM, str(self.folder), self.recipe, self.data, RECORD]
+        settings = dict(change.split("=", 1) for change in self.changes)
+        base = load_recipe(self.recipe)
+        if is_own_data(self.data) and base.name == "pictures-any":  # as fit does, before it sets anything
+            base = suited_to(base, images=400)
+        record = RECORD.model_copy(update={"recipe": apply_settings(base, settings)})
+        return [sys.executable, "-c", PROGRAM, str(self.folder), self.data, record.model_dump_json()]
 
 
-RECORD = made_record(7).model_dump_json()
+RECORD = made_record(7)
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +118,37 @@ def test_the_best_on_validation_is_written_as_a_recipe(tmp_path: Path) -> None:
     assert best.schedule.max_rate == tuned.best.values["schedule.max_rate"]
     assert (best.validation_fraction, best.name) == (0.0, None)
     assert start.digest == ask(tmp_path, trials=1, validation=0.0).space.recipe.digest
-    assert load_recipe(str(tmp_path / "t" / "trial000.json")).validation_fraction == 0.1
+    assert read_record(tmp_path / "t" / "trial000").recipe.validation_fraction == 0.1
+
+
+def test_on_pictures_of_ones_own_the_best_is_what_was_trained(tmp_path: Path) -> None:
+    """best.json and start.json have the epochs that followed from the pictures, and what was set."""
+    settings = {"schedule.max_rate": "0.001..10.0", "label_smoothing": "0.05"}
+    space = read_space(load_recipe("pictures-any"), settings=settings, on_pictures=True)
+    data = json.dumps({"photos/": 0})  # a path for plumbline, and what trials do for the pretended run
+    tuned = tune(TuneAsked(space=space, trials=2, data=data, out=tmp_path / "t"))
+    best, start = load_recipe(str(tuned.best_file)), load_recipe(str(tuned.start_file))
+    for recipe in (best, start):
+        assert (recipe.epochs, recipe.batch_size, recipe.label_smoothing) == (30, 16, 0.05)
+    assert difference(start, best).keys() <= {"schedule.max_rate"}
+
+
+def test_pictures_that_changed_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial on other images than those before does not count, now or when it is tried again."""
+    tune(ask(tmp_path / "t", trials=2))
+    dataset = RECORD.dataset.model_copy(update={"fingerprint": "e" * 64})
+    monkeypatch.setattr(sys.modules[__name__], "RECORD", RECORD.model_copy(update={"dataset": dataset}))
+    for _ in range(2):
+        with pytest.raises(PlumblineError, match="no longer those of trial000: trial002 was trained on"):
+            tune(ask(tmp_path / "t", trials=3))
+
+
+def test_another_folder_of_the_same_name_is_another_search(tmp_path: Path) -> None:
+    """What was tried on birds/photos says nothing of cars/photos."""
+    birds, cars = ({f"{folder}/photos": 0} for folder in ("birds", "cars"))
+    tune(ask(tmp_path / "t", trials=1, does=birds))
+    with pytest.raises(PlumblineError, match="other runs were declared: data was"):
+        tune(ask(tmp_path / "t", trials=1, does=cars))
 
 
 def test_more_trials_are_added_to_those_there(tmp_path: Path) -> None:

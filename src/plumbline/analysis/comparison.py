@@ -46,8 +46,9 @@ class RunScore:
 class Arm:
     """One arm: what it is, the score of each of its runs, and their mean.
 
-    `mean` speaks of other seeds on these test images. `images` is the interval that so many test images leave
-    to the mean, for these seeds: seeds see the same images, so that more seeds do not make it narrower.
+    `mean` speaks of other seeds on these test images. `images` is the interval that as many images as one
+    seed sees leave to that mean. It speaks of other images for these seeds where all seeds see the same ones
+    (`Comparison.shares_images`), so that more seeds do not make it narrower.
     """
 
     label: str
@@ -81,7 +82,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What several arms show together; fractions, not percent. It stands in `comparison.json`."""
+    """What several arms show together; fractions, not percent. It stands in `comparison.json`.
+
+    `own_images` is true where every seed is scored on images of its own; None: it was not recorded.
+    """
 
     split: SplitName
     dataset: str
@@ -94,7 +98,13 @@ class Comparison:
     notes: tuple[str, ...] = ()
     command: str = ""
     date: str = ""
+    own_images: bool | None = None
     schema_version: Literal[1] = 1
+
+    @property
+    def shares_images(self) -> bool:
+        """Whether all seeds are scored on the same images: validation images are drawn by the seed."""
+        return self.split == "test" or self.own_images is False
 
 
 def compare_arms(
@@ -118,7 +128,7 @@ def compare_arms(
         notes += check_pair(_any(first), _any(arm), labels=labels)
         notes += _unequal(results[0], result)
     pairs = [
-        _pair(first, arm, one=chosen[0], other=other, level=level)
+        _pair(first, arm, one=chosen[0], other=other, level=level, comparisons=len(arms) - 1)
         for arm, other in zip(arms[1:], chosen[1:], strict=True)
     ]
     judged = judge([pair.paired for pair in pairs], margin=margin, level=level)
@@ -136,6 +146,8 @@ def compare_arms(
             for pair, judgement in zip(pairs, judged, strict=True)
         ),
         notes=tuple(dict.fromkeys(notes)),
+        # Only pictures of one's own have validation images that are the same for every seed, and a size.
+        own_images=split == "validation" and dataset.image_size is None,
     )
 
 
@@ -198,6 +210,7 @@ def _pair(
     one: Mapping[int, ScorePart],
     other: Mapping[int, ScorePart],
     level: float,
+    comparisons: int,
 ) -> Pair:
     seeds = tuple(seed for seed in one if seed in other)
     if not seeds:
@@ -206,7 +219,8 @@ def _pair(
             "Differences are taken over pairs of equal seeds."
         )
     before, after = ([scores[seed].accuracy for seed in seeds] for scores in (one, other))
-    return Pair(first.label, second.label, seeds, compare_pairs(before, second=after, level=level), None)
+    paired = compare_pairs(before, second=after, level=level, comparisons=comparisons)
+    return Pair(first.label, second.label, seeds, paired, None)
 
 
 def _unequal(first: Arm, second: Arm) -> list[str]:
@@ -219,7 +233,13 @@ def _unequal(first: Arm, second: Arm) -> list[str]:
     if first.views != second.views:
         notes.append(
             f"Views of each image differ: {first.label} {first.views}, {second.label} {second.views}. "
-            "--views 1 compares the images alone."
+            "--views one compares the images alone."
+        )
+    counts = [min(run.count for run in arm.runs) for arm in (first, second)]
+    if counts[0] != counts[1]:
+        notes.append(
+            f"Images differ: {first.label} is scored on {counts[0]:,}, {second.label} on {counts[1]:,}. "
+            "Which these are, and how many are left to train on, is part of the difference."
         )
     return notes
 

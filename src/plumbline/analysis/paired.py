@@ -37,8 +37,9 @@ class PairedComparison:
             same amount, so that there is no spread to measure the difference by.
         p_permutation: two-sided p-value over changes of sign: exact up to 14 pairs, else from 16,384 drawn
             ones. It assumes no normal distribution, and cannot be below 2 / 2^n. None for one pair.
-        detectable: true difference that this many pairs would have found with 80 % power at 1 - level, were
-            their spread the true one; None without spread.
+        detectable: true difference that this many pairs would have found with 80 % power, were their spread
+            the true one; None without spread. Found is what is below 1 - level when p is corrected for all
+            comparisons.
         needed: pairs that would find the observed difference with 80 % power, were it and the spread the
             true ones: as rough as the difference itself. None without spread and beyond a million.
 
@@ -84,9 +85,11 @@ class Judgement:
 
 
 def compare_pairs(
-    first: Sequence[float], *, second: Sequence[float], level: float = 0.95
+    first: Sequence[float], *, second: Sequence[float], level: float = 0.95, comparisons: int = 1
 ) -> PairedComparison:
     """Compare two recipes over the same seeds: `first[i]` and `second[i]` are fractions of the same seed.
+
+    `comparisons` is how many are judged at once: what can be found among several is less than alone.
 
     Raises:
         PlumblineError: not as many scores of one as of the other, none, or one that is not finite.
@@ -108,15 +111,15 @@ def compare_pairs(
     # Rounded, so that pairs that differ by the same count of images differ by the same number.
     differences = np.round(np.asarray(second, np.float64) - np.asarray(first, np.float64), 12)
     difference = mean_of(differences.tolist(), level=level)
-    sd, n = difference.sd, difference.n
+    sd, n, judged_at = difference.sd, difference.n, _corrected(level, count=comparisons)
     return PairedComparison(
         first=mean_of(first, level=level),
         second=mean_of(second, level=level),
         difference=difference,
         p_t=_t_test(difference.mean, sd=sd, n=n) if sd else None,
         p_permutation=sign_flip_test(differences) if n > 1 else None,
-        detectable=detectable_effect(n, level=level) * sd if sd else None,
-        needed=needed_pairs(difference.mean / sd, level=level) if sd else None,
+        detectable=detectable_effect(n, level=judged_at) * sd if sd else None,
+        needed=needed_pairs(difference.mean / sd, level=judged_at) if sd else None,
     )
 
 
@@ -156,7 +159,7 @@ def judge(
 def _judge_one(comparison: PairedComparison, *, count: int, margin: float, level: float) -> Judgement:
     p = comparison.p_permutation if comparison.p_t is None else comparison.p_t
     p_corrected = None if p is None else min(1.0, count * p)
-    interval = _interval(comparison, level=1 - (1 - level) / count)
+    interval = _interval(comparison, level=_corrected(level, count=count))
     if interval is None:
         return Judgement("not shown", p_corrected, None, None, margin, level)
     verdict: Verdict = "not shown"
@@ -165,6 +168,10 @@ def _judge_one(comparison: PairedComparison, *, count: int, margin: float, level
     elif _differs(p_corrected, interval, level=level):
         verdict = "real"
     return Judgement(verdict, p_corrected, interval.low, interval.high, margin, level)
+
+
+def _corrected(level: float, *, count: int) -> float:
+    return 1 - (1 - level) / count
 
 
 def _differs(p_corrected: float | None, interval: Interval, *, level: float) -> bool:

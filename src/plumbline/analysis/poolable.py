@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from plumbline.errors import PlumblineError
 from plumbline.records import Record
@@ -47,17 +48,26 @@ def check_pool(records: Mapping[int, Record], *, label: str) -> list[str]:
     )
 
 
+def check_data(records: Mapping[str, Record]) -> None:
+    """Refuse runs, each by what it is called, that were not all made on the same images.
+
+    Raises PlumblineError naming two of them, and both data sets.
+    """
+    for (a, first), (b, second) in pairwise(records.items()):
+        if first.dataset.fingerprint != second.dataset.fingerprint:
+            raise PlumblineError(
+                f"{a} and {b} cannot be compared: their data differ. {a} was trained and tested on "
+                f"{_data(first)}, {b} on {_data(second)}."
+            )
+
+
 def check_pair(first: Record, second: Record, *, labels: tuple[str, str]) -> list[str]:
     """Refuse two arms on different images; give what else than the recipe differs between them, in words.
 
     Raises PlumblineError where the fingerprints of the data differ.
     """
     a, b = labels
-    if first.dataset.fingerprint != second.dataset.fingerprint:
-        raise PlumblineError(
-            f"{a} and {b} cannot be compared: their data differ. {a} was trained and tested on "
-            f"{_data(first)}, {b} on {_data(second)}."
-        )
+    check_data({a: first, b: second})
     differs = [
         f"{name} {read(first)} and {read(second)}"
         for name, read in MUST_AGREE.items()

@@ -48,8 +48,19 @@ def power_of(pair: Pair) -> str:
 
 def scope_of(comparison: Comparison) -> Iterator[str]:
     """Give what the intervals speak of, and what they do not."""
-    noun = f"{comparison.images:,} {comparison.split} images"
-    if any(arm.mean.sd is not None for arm in comparison.arms):
+    noun = images_of(comparison)
+    several = any(arm.mean.sd is not None for arm in comparison.arms)
+    if not comparison.shares_images:
+        if several:
+            yield f"Seeds: the intervals and the verdict speak of other seeds, each with {noun} of its own."
+        same = " For one seed all arms see the same ones, so their difference moves less."
+        equal = len(_counts(comparison)) == 1
+        yield (
+            "Images: every seed holds out others, so that how far seeds lie apart tells of images too."
+            f"{same if equal else ''}"
+        )
+        return
+    if several:
         yield f"Seeds: the intervals and the verdict speak of other seeds, scored on these {noun}."
     widest = max(comparison.arms, key=lambda arm: arm.images.high - arm.images.low)
     half = 50 * (widest.images.high - widest.images.low)
@@ -57,6 +68,16 @@ def scope_of(comparison: Comparison) -> Iterator[str]:
         f"Images: {noun} leave each mean ±{half:.2f} points ({comparison.level:.0%}, Wilson) were others "
         "drawn; more seeds do not make that less. All arms see the same ones, so their difference moves less."
     )
+
+
+def images_of(comparison: Comparison) -> str:
+    """Give on how many images of which split a score is: `10,000 test images`."""
+    counts = " or ".join(f"{count:,}" for count in _counts(comparison))
+    return f"{counts} {comparison.split} images"
+
+
+def _counts(comparison: Comparison) -> list[int]:
+    return sorted({run.count for arm in comparison.arms for run in arm.runs})
 
 
 def score_of(arm: Arm) -> str:

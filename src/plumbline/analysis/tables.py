@@ -11,9 +11,12 @@ Rows = list[tuple[str, ...]]
 
 
 def arm_rows(comparison: Comparison) -> Rows:
-    """Give a heading and a row for each arm: which score, its mean, the seeds' spread, and both intervals."""
+    """Give a heading and a row for each arm: which score, its mean, the seeds' spread, and both intervals.
+
+    There is none for other images where each seed is scored on images of its own.
+    """
     heading = ("arm", "score", comparison.split, "seeds", "sd", "other seeds", "other images")
-    return [heading, *(_arm_row(arm) for arm in comparison.arms)]
+    return [heading, *(_arm_row(arm, shares_images=comparison.shares_images) for arm in comparison.arms)]
 
 
 def pair_rows(comparison: Comparison) -> Rows:
@@ -38,11 +41,11 @@ def latex(comparison: Comparison) -> str:
     )
 
 
-def _arm_row(arm: Arm) -> tuple[str, ...]:
+def _arm_row(arm: Arm, *, shares_images: bool) -> tuple[str, ...]:
     mean, images = arm.mean, arm.images
     seeds = "-" if mean.low is None or mean.high is None else between(mean.low, mean.high)
     sd = "-" if mean.sd is None else f"{100 * mean.sd:.2f}"
-    other_images = between(images.low, images.high)
+    other_images = between(images.low, images.high) if shares_images else "-"
     return (arm.label, score_of(arm), f"{mean.mean:.2%}", str(mean.n), sd, seeds, other_images)
 
 

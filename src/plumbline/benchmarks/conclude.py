@@ -13,10 +13,10 @@ from plumbline.records import Record, ScorePart
 
 PROTOCOL = (
     "Protocol: the seeds were declared before the first run, and every run counts. No prediction looks at "
-    "other test images. Timed: set-up (network, whitening), training with what it saves and validates, and "
-    "the scoring that gives the quoted accuracy. Not timed: starting Python, loading data, compiling, other "
-    "scores; cold is the whole process. The floor is the arithmetic of convolutions and matrix products at "
-    "the best rate of a plain matrix product in this run."
+    "other test images. Timed: set-up (network, whitening), training with what it saves, validates and "
+    "averages, and the scoring that gives the quoted accuracy. Not timed: starting Python, loading data, "
+    "compiling, other scores; cold is the whole process. The floor is the arithmetic of convolutions and "
+    "matrix products at the best rate of a plain matrix product in this run."
 )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from plumbline.analysis import mean_of
+from plumbline.analysis.poolable import check_pool
 from plumbline.benchmarks.conclude import PROTOCOL, Conclusion, conclude, quoted_score, timed_seconds
 from plumbline.benchmarks.kept import keep, make_record
 from plumbline.benchmarks.matrix import matrix_rate
@@ -33,7 +34,7 @@ from plumbline.recipes import Recipe, apply_settings, load_recipe, title
 from plumbline.records import Record, write_text
 from plumbline.training.device import choose_compute
 from plumbline.trials.children import stop_with_us
-from plumbline.trials.declared import check_declared, declare, read_declared
+from plumbline.trials.declared import check_declared, declare, declared_data, read_declared
 from plumbline.trials.fits import Fit, finished_record, make_fit
 from plumbline.trials.seeds import refuse_twice
 
@@ -85,7 +86,8 @@ def check_fits(asked: FitsAsked) -> None:
 def measure_fits(asked: FitsAsked, *, progress: Progress = SILENT) -> Fits:
     """Make every run that is not there yet, and write `summary.json` beside them.
 
-    Raises PlumblineError if a run fails, and StopRequested after SIGTERM, with everything saved.
+    Raises PlumblineError if a run fails or those that are there cannot be pooled, and StopRequested after
+    SIGTERM, with everything saved and a summary of what has finished.
     """
     check_fits(asked)
     recipe = asked.read_recipe()
@@ -105,8 +107,24 @@ def measure_fits(asked: FitsAsked, *, progress: Progress = SILENT) -> Fits:
                     progress.say(f"{number} of {len(asked.seeds)}: {_reference_words(references[-1])}")
     except (KeyboardInterrupt, StopRequested):
         progress.say("Stopped, and saved. The same command goes on where it was.")
+        if records:
+            _conclude(asked, records=records, references=references, rates=rates, progress=progress)
         raise
-    cold = [seconds for seed in asked.seeds if (seconds := _walls(asked).get(f"seed{seed}"))]
+    return _conclude(asked, records=records, references=references, rates=rates, progress=progress)
+
+
+def _conclude(
+    asked: FitsAsked,
+    *,
+    records: Sequence[Record],
+    references: Sequence[ReferenceRun],
+    rates: Sequence[float],
+    progress: Progress,
+) -> Fits:
+    for note in check_pool({record.seed: record for record in records}, label=str(asked.out)):
+        progress.say(note)
+    walls = _walls(asked)
+    cold = [seconds for record in records if (seconds := walls.get(f"seed{record.seed}"))]
     conclusion = conclude(records, cold=cold, matrix_flops_per_second=max(rates))
     fits = Fits(tuple(records), tuple(references), conclusion)
     keep(_summary(fits, asked=asked, rates=rates), out=asked.out / "summary.json")
@@ -151,7 +169,7 @@ def _declaration(asked: FitsAsked) -> dict[str, Any]:
         "recipe": title(recipe),
         "digest": recipe.digest,
         "seeds": list(asked.seeds),
-        "data": Path(asked.data).name,
+        "data": declared_data(asked.data),
         "reference": None if path is None else f"{path.name} {fingerprint(path)}",
         "reference_results": asked.reference_results,
     }

@@ -67,7 +67,7 @@ def compare(
 
     changes: dict[str, object] = dict(split_setting(text) for text in settings or [])
     asked = CompareAsked(
-        arms=read_arms(arms, settings=changes, weights=weights),
+        arms=read_arms(arms, settings=changes, weights=weights, data=data),
         seeds=None if seeds is None else read_count_or_seeds(seeds),
         out=out,
         data=data,

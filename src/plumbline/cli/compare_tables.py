@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from plumbline.analysis.comparison import Comparison
-from plumbline.analysis.sentences import power_of, scope_of, verdict_of
+from plumbline.analysis.sentences import images_of, power_of, scope_of, verdict_of
 from plumbline.analysis.tables import Rows, arm_rows, latex, markdown, pair_rows
 
 
@@ -18,10 +18,11 @@ def print_comparison(
     comparison: Comparison, *, out: Path, markdown: bool = False, latex: bool = False
 ) -> None:
     """Print both tables and what they say; or only tables, as Markdown, LaTeX or both."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    # No markup: a label may have brackets and colons of its own.
+    console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 120)
     if markdown or latex:
         texts = [make(comparison) for asked, make in ((markdown, _markdown), (latex, _latex)) if asked]
-        console.print("\n\n".join(texts), soft_wrap=True, markup=False)
+        console.print("\n\n".join(texts), soft_wrap=True)
         return
     arms = [row[:-1] for row in arm_rows(comparison)]  # what other images change is said in a sentence
     console.print(_table(arms, title=_title(comparison)))
@@ -31,14 +32,14 @@ def print_comparison(
     for line in _lines(comparison, out=out):
         verdict = any(line == verdict_of(pair, comparison=comparison) for pair in comparison.pairs)
         style = "bold" if verdict else None
-        console.print(line, markup=False, soft_wrap=not sys.stdout.isatty(), style=style)
+        console.print(line, soft_wrap=not sys.stdout.isatty(), style=style)
 
 
 _markdown, _latex = markdown, latex
 
 
 def _title(comparison: Comparison) -> str:
-    return f"{comparison.dataset}, {comparison.images:,} {comparison.split} images, accuracy in %"
+    return f"{comparison.dataset}, {images_of(comparison)}, accuracy in %"
 
 
 def _differences(comparison: Comparison) -> Rows:

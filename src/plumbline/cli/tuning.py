@@ -16,14 +16,17 @@ from rich.table import Table
 
 from plumbline.analysis.intervals import wilson_interval
 from plumbline.recipes import load_recipe, title
+from plumbline.trials.declared import declared_data, is_own_data
 from plumbline.trials.search_space import describe, read_space, start_values
-from plumbline.trials.tuning import TrialRow, TuneAsked, Tuned
+from plumbline.trials.study import TrialRow
+from plumbline.trials.tuning import TuneAsked, Tuned
 
 
 def asked_for(recipe: str, *, settings: Mapping[str, str], out: Path | None, **rest: Any) -> TuneAsked:  # noqa: ANN401
     """Give what the command line asks for; without --out a folder that the same command finds again."""
-    space = read_space(load_recipe(recipe), settings=settings)
-    key = [space.recipe.digest, describe(space.dimensions), Path(rest["data"]).name, rest["seed"]]
+    data = rest["data"]
+    space = read_space(load_recipe(recipe), settings=settings, on_pictures=is_own_data(data))
+    key = [space.asked.digest, describe(space.dimensions), declared_data(data), rest["seed"]]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
     return TuneAsked(space=space, out=out or Path("runs") / f"tune-{name}", **rest)
 
@@ -35,8 +38,9 @@ def announce(asked: TuneAsked) -> list[str]:
     if start_values(asked.space) is not None:
         lines.append("The first trial is the recipe as it is.")
     if asked.space.recipe.validation_fraction == 0:
+        share = asked.trained.recipe.validation_fraction
         lines.append(
-            f"The recipe trains on all images. {asked.recipe.validation_fraction:.0%} of them are held out "
+            f"The recipe trains on all images. {share:.0%} of them are held out "
             "for the search only; best.json trains on all of them again."
         )
     return lines
@@ -44,10 +48,11 @@ def announce(asked: TuneAsked) -> list[str]:
 
 def print_tuned(tuned: Tuned, *, asked: TuneAsked, recipe: str) -> None:
     """Print the table of trials, and what may be concluded."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    # No markup: a label or a value may have brackets and colons of its own.
+    console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 140)
     console.print(_table(tuned))
     for line in _sentences(tuned, asked=asked, recipe=recipe):
-        console.print(line, markup=False, soft_wrap=not sys.stdout.isatty())
+        console.print(line, soft_wrap=not sys.stdout.isatty())
 
 
 def _table(tuned: Tuned) -> Table:
@@ -81,7 +86,7 @@ def _sentences(tuned: Tuned, *, asked: TuneAsked, recipe: str) -> list[str]:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in tuned.importance.items())
         lines.append(f"Share of the spread between finished trials (fANOVA, rough): {shares}.")
     lines += [f"Trial {row.number} failed: {row.trouble}" for row in tuned.rows if row.trouble is not None]
-    base = recipe if load_recipe(recipe).digest == asked.space.recipe.digest else str(tuned.start_file)
+    base = recipe if load_recipe(recipe).digest == asked.space.asked.digest else str(tuned.start_file)
     if start is None or start.number != best.number:
         words = ["plumbline", "compare", base, str(tuned.best_file), "--seeds", "10", "--data", asked.data]
         luck = (

@@ -113,17 +113,15 @@ def details_of(
     report = class_report(test.labels, predictions=said, classes=len(names))
     missing = _missing(test, validation, held_out=record.dataset.counts.validation)
     finite = bool(np.isfinite(test.logits).all())
-    fitted = (
-        None
-        if missing or validation is None
-        else fit_temperature(validation.logits, labels=validation.labels)
-    )
-    if fitted and fitted.bounded:
-        fitted = None
-        missing = (
-            f"No temperature was fitted: all {len(validation.labels):,} validation images are right, or say "
-            "nothing of how sure to be."
-        )
+    fitted = None
+    if validation is not None and not missing:
+        fitted = fit_temperature(validation.logits, labels=validation.labels)
+        if fitted.bounded:
+            fitted = None
+            missing = (
+                f"No temperature was fitted: all {len(validation.labels):,} validation images are right, or "
+                "say nothing of how sure to be."
+            )
     classes = [OneClass(name, figures) for name, figures in zip(names, report.classes, strict=True)]
     return Details(
         count=len(test.labels),

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from plumbline.analysis.chosen import SELECTIONS, Selection
 from plumbline.errors import PlumblineError, nearest_of
-from plumbline.recipes import NAMED, Recipe, apply_settings, load_recipe, title
+from plumbline.recipes import NAMED, Recipe, load_recipe, title
 from plumbline.records import SplitName
+from plumbline.trials.declared import AskedRecipe, is_own_data
 
 _WEIGHTS = re.compile(r"(.+):([A-Za-z][A-Za-z-]*)")
 _NEXT_CHANGE = re.compile(r",(?=[a-z_][a-z_0-9.]*=)")
@@ -33,25 +34,33 @@ class AskedArm:
     name: str
     typed: str
     selection: Selection
-    recipe: Recipe | None = None
+    asked: AskedRecipe | None = None
     saved: Path | None = None
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """Give the recipe with its changes, None for saved runs."""
+        return None if self.asked is None else self.asked.recipe
 
     @property
     def folder_name(self) -> str:
         """Give the name of the folder of its runs: the nearest recipe's name and the digest."""
-        assert self.recipe is not None, "saved runs lie where they are"  # noqa: S101
-        return f"{title(self.recipe).split()[0]}-{self.recipe.digest}"
+        assert self.asked is not None, "saved runs lie where they are"  # noqa: S101
+        return f"{title(self.asked.recipe).split()[0]}-{self.asked.digest}"
 
 
 def read_arms(
-    words: Sequence[str], *, settings: Mapping[str, object], weights: str = "final"
+    words: Sequence[str], *, settings: Mapping[str, object], weights: str = "final", data: str = "cifar10"
 ) -> tuple[AskedArm, ...]:
     """Give the arms that are meant; `settings` change every recipe, `weights` is for arms that name none.
+
+    `data` is what they are trained on: on pictures of one's own what is set counts by itself.
 
     Raises PlumblineError for a word that is nothing, and for an arm that stands twice.
     """
     _selection(weights, typed=f"--weights {weights}")
-    arms = [_read_arm(word, settings=settings, weights=weights) for word in words]
+    own = is_own_data(data)
+    arms = [_read_arm(word, settings=settings, weights=weights, on_pictures=own) for word in words]
     if len({arm.label for arm in arms}) < len(arms):  # folders of the same name: tell them by their paths
         arms = [replace(arm, label=arm.typed) for arm in arms]
     for number, arm in enumerate(arms):
@@ -86,7 +95,7 @@ def refuse_missing_score(arm: AskedArm, *, split: SplitName) -> None:
         )
 
 
-def _read_arm(typed: str, *, settings: Mapping[str, object], weights: str) -> AskedArm:
+def _read_arm(typed: str, *, settings: Mapping[str, object], weights: str, on_pictures: bool) -> AskedArm:
     body, chosen = typed, weights
     found = None if Path(typed).exists() else _WEIGHTS.fullmatch(typed)
     if found is not None:
@@ -99,9 +108,10 @@ def _read_arm(typed: str, *, settings: Mapping[str, object], weights: str) -> As
             raise PlumblineError(f"--set cannot change {typed}: its runs are saved. Give a recipe instead.")
         short = path.resolve().name
         return AskedArm(short + typed[len(body) :], short, typed, selection, saved=path)
-    recipe = apply_settings(_recipe(name), {**settings, **_changes(changes, typed=typed, given=bool(at))})
+    changed = {**settings, **_changes(changes, typed=typed, given=bool(at))}
+    asked = AskedRecipe(_recipe(name), changed, on_pictures=on_pictures)
     short = path.name if path.suffix == ".json" else name
-    return AskedArm(short + typed[len(name) :], short + body[len(name) :], typed, selection, recipe=recipe)
+    return AskedArm(short + typed[len(name) :], short + body[len(name) :], typed, selection, asked=asked)
 
 
 def _recipe(name: str) -> Recipe:
@@ -139,6 +149,6 @@ def _selection(word: str, *, typed: str) -> Selection:
 def _same(arm: AskedArm, other: AskedArm) -> bool:
     if arm.selection != other.selection:
         return False
-    if arm.recipe is not None and other.recipe is not None:
-        return arm.recipe.digest == other.recipe.digest
+    if arm.asked is not None and other.asked is not None:
+        return arm.asked.digest == other.asked.digest
     return arm.saved is not None and other.saved is not None and arm.saved.resolve() == other.saved.resolve()

@@ -14,13 +14,13 @@ from typing import Any
 
 from plumbline.analysis.chosen import Selection, choose_score
 from plumbline.analysis.comparison import ArmRuns, Comparison, compare_arms, write_comparison
+from plumbline.analysis.poolable import check_data
 from plumbline.errors import PlumblineError, StopRequested
 from plumbline.progress import SILENT, Progress, Task
-from plumbline.recipes import Recipe
-from plumbline.records import Record, SplitName, write_text
+from plumbline.records import Record, SplitName
 from plumbline.trials.arms import AskedArm, refuse_missing_score
 from plumbline.trials.children import stop_with_us
-from plumbline.trials.declared import check_declared, declare
+from plumbline.trials.declared import AskedRecipe, check_declared, declare, declared_data
 from plumbline.trials.fits import Fit, finished_record, make_fits, threads_each
 from plumbline.trials.ray_cluster import check_ray, make_on_ray
 from plumbline.trials.saved import read_runs
@@ -50,9 +50,9 @@ class CompareAsked:
     command: str = ""
 
     @property
-    def recipes(self) -> dict[str, Recipe]:
+    def recipes(self) -> dict[str, AskedRecipe]:
         """Give the recipes to train by the name of the folder of their runs: one of two arms trains once."""
-        return {arm.folder_name: arm.recipe for arm in self.arms if arm.recipe is not None}
+        return {arm.folder_name: arm.asked for arm in self.arms if arm.asked is not None}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def run_comparison(asked: CompareAsked, *, progress: Progress = SILENT) -> Compa
     if asked.ray is not None and any(len(runs) < len(seeds) for runs in known.values()):
         check_ray(asked.ray)
     declare(out, wanted=wanted)
-    trained = _train(asked, out=out, known=known, progress=progress) if asked.recipes else {}
+    trained = _train(asked, out=out, known=known, saved=saved, progress=progress) if asked.recipes else {}
     arms = [_arm_runs(arm, runs=_runs_of(arm, saved=saved, trained=trained), out=out) for arm in asked.arms]
     comparison = compare_arms(arms, split=asked.split, views=asked.views)
     date = datetime.now(UTC).isoformat(timespec="seconds")
@@ -112,10 +112,10 @@ def _saved_runs(asked: CompareAsked) -> tuple[dict[str, Runs], tuple[int, ...]]:
 
 def _declaration(asked: CompareAsked) -> dict[str, Any]:
     arms = [
-        {"arm": arm.label} | ({"digest": arm.recipe.digest} if arm.recipe is not None else {})
+        {"arm": arm.label} | ({"digest": arm.asked.digest} if arm.asked is not None else {})
         for arm in asked.arms
     ]
-    seeds, data = list(asked.seeds or ()), Path(asked.data).name
+    seeds, data = list(asked.seeds or ()), declared_data(asked.data)
     return {"arms": arms, "seeds": seeds, "data": data, "split": asked.split}
 
 
@@ -136,12 +136,18 @@ def _check_so_far(asked: CompareAsked, *, saved: Mapping[str, Runs], trained: Ma
     some = [_arm_runs(arm, runs=found, out=Path()) for arm, found in runs if found]
     for arm in some:
         compare_arms([arm], split=asked.split, views=asked.views)
+    check_data({arm.label: next(iter(arm.records.values())) for arm in some})
     if len(some) > 1 and all(set(arm.records) & set(some[0].records) for arm in some):
         compare_arms(some, split=asked.split, views=asked.views)
 
 
 def _train(
-    asked: CompareAsked, *, out: Path, known: Mapping[str, Runs], progress: Progress
+    asked: CompareAsked,
+    *,
+    out: Path,
+    known: Mapping[str, Runs],
+    saved: Mapping[str, Runs],
+    progress: Progress,
 ) -> dict[str, Runs]:
     seeds, recipes = asked.seeds or (), asked.recipes
     fits = [
@@ -151,7 +157,7 @@ def _train(
         if seed not in known[name]
     ]
     found = {name: dict(runs) for name, runs in known.items()}
-    names = {arm.folder_name: arm.name for arm in reversed(asked.arms) if arm.recipe is not None}
+    names = {arm.folder_name: arm.name for arm in reversed(asked.arms) if arm.asked is not None}
     done = sum(map(len, found.values()))
     told = _Told(total=len(seeds) * len(recipes), done=done, split=asked.split, progress=progress)
     have = f"; {told.done} of them are there already" if told.done else ""
@@ -165,8 +171,11 @@ def _train(
             closing(_made(fits, asked=asked, progress=progress)) as made,
         ):
             for fit, record in made:
-                found[fit.folder.parent.name][fit.seed] = (fit.folder, record)
-                told.one_more(names[fit.folder.parent.name], record=record)
+                name = fit.folder.parent.name
+                found[name][fit.seed] = (fit.folder, record)
+                told.one_more(names[name], record=record)
+                # Pictures that were changed meanwhile are told now, and not when all runs are made.
+                check_data(_by_name({**saved, **found}, names=names))
                 bar.advance()
     except (KeyboardInterrupt, StopRequested):
         progress.say(
@@ -177,6 +186,14 @@ def _train(
     return found
 
 
+def _by_name(runs: Mapping[str, Runs], *, names: Mapping[str, str]) -> dict[str, Record]:
+    return {
+        f"{names.get(name, name)}, seed {seed}": record
+        for name, of_arm in runs.items()
+        for seed, (_, record) in of_arm.items()
+    }
+
+
 def _made(fits: list[Fit], *, asked: CompareAsked, progress: Progress) -> Generator[tuple[Fit, Record]]:
     if asked.ray is not None and fits:
         yield from make_on_ray(fits, address=asked.ray, workers=asked.workers, progress=progress)
@@ -185,13 +202,10 @@ def _made(fits: list[Fit], *, asked: CompareAsked, progress: Progress) -> Genera
         yield from make_fits(fits, workers=workers, environment=threads_each(workers), progress=progress)
 
 
-def _fit(asked: CompareAsked, *, recipe: Recipe, name: str, seed: int, out: Path) -> Fit:
-    file = out / name / "recipe.json"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, recipe.model_dump_json(indent=2) + "\n")
+def _fit(asked: CompareAsked, *, recipe: AskedRecipe, name: str, seed: int, out: Path) -> Fit:
     return Fit(
-        recipe=recipe.name or str(file),
+        recipe=recipe.word(folder=out / name),
+        changes=recipe.changes,
         seed=seed,
         folder=out / name / f"seed{seed}",
         data=asked.data,

@@ -27,7 +27,10 @@ _LOOK_EVERY_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Fit:
-    """One run to make: `recipe`, `data`, `device` and further `flags` are what `plumbline fit` takes."""
+    """One run to make: `recipe`, `data`, `device` and further `flags` are what `plumbline fit` takes.
+
+    `changes` are those of --set, each path=value.
+    """
 
     recipe: str
     seed: int
@@ -35,6 +38,7 @@ class Fit:
     data: str
     device: str = "auto"
     flags: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @property
     def command(self) -> list[str]:
@@ -42,8 +46,12 @@ class Fit:
         flags = {"--data": self.data, "--device": self.device, "--seed": str(self.seed)}
         words = [word for pair in flags.items() for word in pair]
         again = ["--resume"] * self.folder.exists()
+        # A run goes on with the recipe in its record: on one's own pictures that is not the one asked for,
+        # since it followed from them, and would be refused as another.
+        recorded = (self.folder / "record.json").exists()
+        recipe = [] if recorded else [self.recipe, *(f"--set={change}" for change in self.changes)]
         program = [sys.executable, "-m", "plumbline"]
-        return [*program, "fit", self.recipe, *words, *self.flags, "--out", str(self.folder), *again]
+        return [*program, "fit", *recipe, *words, *self.flags, "--out", str(self.folder), *again]
 
     @property
     def said(self) -> Path:

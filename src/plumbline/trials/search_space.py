@@ -9,7 +9,13 @@ from typing import Any
 
 from plumbline.errors import PlumblineError
 from plumbline.recipes import Recipe, apply_settings
+from plumbline.trials.declared import AskedRecipe
 
+# What `plumbline fit` lets follow from pictures of one's own, whatever the recipe says.
+_FOLLOWS_PICTURES = {
+    *("epochs", "averaging.epochs", "batch_size"),
+    *("resolution.train", "resolution.test", "augmentation.crop_padding"),
+}
 # From this quotient of the ends on, a span is searched on a logarithmic scale.
 _LOG_FROM = 10.0
 
@@ -55,17 +61,25 @@ Dimension = Span | Choice
 
 @dataclass(frozen=True)
 class Space:
-    """What is searched, and the recipe that it starts from."""
+    """What is searched, and the recipe that it starts from, as it was asked for."""
 
-    recipe: Recipe
+    asked: AskedRecipe
     dimensions: tuple[Dimension, ...]
 
+    @property
+    def recipe(self) -> Recipe:
+        """Give the recipe that it starts from."""
+        return self.asked.recipe
 
-def read_space(recipe: Recipe, *, settings: Mapping[str, str]) -> Space:
+
+def read_space(recipe: Recipe, *, settings: Mapping[str, str], on_pictures: bool = False) -> Space:
     """Give the space of `field=low..high` and `field=a,b,c`; any other value is set in the recipe at once.
 
-    Without a span or a choice it is `default_dimensions` of the recipe. Raises PlumblineError for a field
-    that the recipe does not have, and where an end of a span or a value of a choice does not fit it.
+    A span is one of whole numbers where both ends and the recipe's own value are whole. Without a span or a
+    choice it is `default_dimensions` of the recipe. `on_pictures` says that they are pictures of one's own.
+
+    Raises PlumblineError for a field that the recipe does not have, and where an end of a span or a value of
+    a choice does not fit it.
 
     >>> from plumbline.recipes import load_recipe
     >>> settings = {"schedule.max_rate": "0.01..0.4", "batch_size": "64,128", "epochs": "2"}
@@ -73,13 +87,17 @@ def read_space(recipe: Recipe, *, settings: Mapping[str, str]) -> Space:
     schedule.max_rate from 0.01 to 0.4, log scale; batch_size one of 64, 128
     """
     fixed = {field: text for field, text in settings.items() if not _is_searched(text)}
-    recipe = apply_settings(recipe, fixed)
-    given = [_read(field, text) for field, text in settings.items() if field not in fixed]
-    dimensions = given or default_dimensions(recipe)
+    asked = AskedRecipe(recipe, fixed, on_pictures=on_pictures)
+    given = [
+        _read(field, text, value=value_in(asked.recipe, field))
+        for field, text in settings.items()
+        if field not in fixed
+    ]
+    dimensions = given or default_dimensions(asked.recipe)
     for one in dimensions:
         for value in one.ends:
-            apply_settings(recipe, {one.field: value})
-    return Space(recipe, tuple(dimensions))
+            apply_settings(asked.recipe, {one.field: value})
+    return Space(asked, tuple(dimensions))
 
 
 def default_dimensions(recipe: Recipe) -> list[Dimension]:
@@ -115,12 +133,18 @@ def value_in(recipe: Recipe, field: str) -> Any:  # noqa: ANN401
 
 
 def start_values(space: Space) -> dict[str, Any] | None:
-    """Give the recipe's own values as a point of the space, or None where one of them is outside."""
+    """Give the recipe's own values as a point of the space, or None where one of them is none of it.
+
+    So it is where one would follow from pictures of one's own: it is not known before they are read.
+    """
     found: dict[str, Any] = {}
     for one in space.dimensions:
         value = value_in(space.recipe, one.field)
+        if space.asked.on_pictures and one.field in _FOLLOWS_PICTURES:
+            return None
         if isinstance(one, Span):
-            if not isinstance(value, int | float) or not one.low <= value <= one.high:
+            number = isinstance(value, int if one.is_whole else int | float)
+            if not number or not one.low <= value <= one.high:
                 return None
         else:
             alike = [
@@ -144,7 +168,7 @@ def _is_searched(text: str) -> bool:
     return not text.startswith(("[", "{")) and (".." in text or "," in text)
 
 
-def _read(field: str, text: str) -> Dimension:
+def _read(field: str, text: str, *, value: Any) -> Dimension:  # noqa: ANN401
     low, dots, high = text.partition("..")
     if not dots:
         values = tuple(word.strip() for word in text.split(","))
@@ -156,7 +180,7 @@ def _read(field: str, text: str) -> Dimension:
         raise PlumblineError(
             f"--set {field}={text}: expected two numbers, the smaller first, such as {field}=0.01..0.4."
         )
-    is_whole = isinstance(ends[0], int) and isinstance(ends[1], int)
+    is_whole = all(isinstance(number, int) for number in (*ends, value))
     is_log = ends[0] > 0 and ends[1] / ends[0] >= _LOG_FROM
     return Span(field, float(ends[0]), float(ends[1]), is_log=is_log, is_whole=is_whole)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from plumbline.errors import PlumblineError
 from plumbline.streams import stream_seed
@@ -15,6 +17,33 @@ if TYPE_CHECKING:
 # Before so many trials are through nothing is pruned: a median of fewer says little.
 _TRIALS_BEFORE_PRUNING = 4
 _EPOCHS_BEFORE_PRUNING = 1
+
+Outcome = Literal["finished", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial: `values` by field, and what came of it on `count` validation images.
+
+    `recipe` is what was trained, as its record has it, and `fingerprint` that of its images; None where
+    training did not end.
+    """
+
+    number: int
+    outcome: Outcome
+    values: Mapping[str, Any]
+    folder: Path
+    epochs: int
+    correct: int | None
+    count: int | None
+    trouble: str | None
+    recipe: Mapping[str, Any] | None
+    fingerprint: str | None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Give the share of validation images that were right, None where training did not end."""
+        return self.correct / self.count if self.correct is not None and self.count else None
 
 
 def open_study(path: Path, *, seed: int) -> optuna.Study:
@@ -43,6 +72,25 @@ def open_study(path: Path, *, seed: int) -> optuna.Study:
     start = stream_seed(seed, "search", len(study.trials)) % 2**32
     study.sampler = package.samplers.TPESampler(seed=start, constant_liar=True)
     return study
+
+
+def trial_rows(study: optuna.Study, *, out: Path) -> list[TrialRow]:
+    """Give the trials that came to an end of their own; their folders are in `out`."""
+    outcomes: dict[str, Outcome] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+    trials = study.get_trials(deepcopy=False)
+    kept = ("correct", "count", "trouble", "recipe", "fingerprint")
+    return [
+        TrialRow(
+            number=trial.number,
+            outcome=outcomes[trial.state.name],
+            values=dict(trial.params),
+            folder=out / folder_of(trial),
+            epochs=len(trial.intermediate_values),
+            **{name: trial.user_attrs.get(name) for name in kept},
+        )
+        for trial in trials
+        if trial.state.name in outcomes and not is_interrupted(trial)
+    ]
 
 
 def put_back_interrupted(study: optuna.Study) -> None:

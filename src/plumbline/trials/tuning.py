@@ -13,24 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from plumbline.analysis.chosen import Selection, choose_score
 from plumbline.errors import PlumblineError, StopRequested
 from plumbline.progress import SILENT, Progress
-from plumbline.recipes import Recipe, apply_settings
+from plumbline.recipes import Recipe, apply_settings, parse_recipe
 from plumbline.records import Record, ScorePart, read_record, write_text
-from plumbline.trials.declared import check_declared, declare
+from plumbline.trials.declared import AskedRecipe, check_declared, declare, declared_data
 from plumbline.trials.fits import Fit, make_fit, threads_each
-from plumbline.trials.search_space import Choice, Space, describe, start_values
+from plumbline.trials.search_space import Choice, Space, describe, start_values, value_in
 from plumbline.trials.study import (
+    TrialRow,
     folder_of,
     importances,
-    is_interrupted,
     need_optuna,
     note_end,
     open_study,
     put_back_interrupted,
+    trial_rows,
 )
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 TUNING_VALIDATION_FRACTION = 0.1
 _ENOUGH_FOR_IMPORTANCE = 10
-
-Outcome = Literal["finished", "pruned", "failed"]
 
 
 @dataclass(frozen=True)
@@ -55,31 +54,12 @@ class TuneAsked:
     workers: int = 1
 
     @property
-    def recipe(self) -> Recipe:
+    def trained(self) -> AskedRecipe:
         """Give the recipe that is trained: one that holds no image out does so for the search."""
-        recipe = self.space.recipe
-        if recipe.validation_fraction > 0:
-            return recipe
-        return apply_settings(recipe, {"validation_fraction": TUNING_VALIDATION_FRACTION})
-
-
-@dataclass(frozen=True)
-class TrialRow:
-    """One trial: `values` by field, and what came of it on `count` validation images."""
-
-    number: int
-    outcome: Outcome
-    values: Mapping[str, Any]
-    folder: Path
-    epochs: int
-    correct: int | None
-    count: int | None
-    trouble: str | None
-
-    @property
-    def accuracy(self) -> float | None:
-        """Give the share of validation images that were right, None where training did not end."""
-        return self.correct / self.count if self.correct is not None and self.count else None
+        asked = self.space.asked
+        if asked.recipe.validation_fraction > 0:
+            return asked
+        return asked.but({"validation_fraction": TUNING_VALIDATION_FRACTION})
 
 
 @dataclass(frozen=True)
@@ -105,9 +85,9 @@ def tune(asked: TuneAsked, *, progress: Progress = SILENT) -> Tuned:
     from filelock import FileLock, Timeout
 
     wanted = {
-        "recipe": asked.space.recipe.digest,
+        "recipe": asked.space.asked.digest,
         "space": describe(asked.space.dimensions),
-        "data": Path(asked.data).name,
+        "data": declared_data(asked.data),
         "seed": asked.seed,
     }
     need_optuna()
@@ -144,7 +124,7 @@ class _Search:
 
     def run(self) -> None:
         """Make trials until there are as many as asked for."""
-        done = len(_rows(self.study, out=self.asked.out))
+        done = len(trial_rows(self.study, out=self.asked.out))
         if done:
             self.progress.say(f"{done} of {self.asked.trials} trials are there already.")
         if done >= self.asked.trials:
@@ -181,11 +161,10 @@ class _Search:
         """Train a trial and give its accuracy on the validation images."""
         name = folder_of(trial)
         trial.set_user_attr("folder", name)
-        recipe = apply_settings(self.asked.recipe, values)
-        file = self.asked.out / f"{name}.json"
-        write_text(file, recipe.model_dump_json(indent=2) + "\n")
+        trained = self.asked.trained
         fit = Fit(
-            recipe=str(file),
+            recipe=trained.word(folder=self.asked.out),
+            changes=trained.but(values).changes,
             seed=self.asked.seed,
             folder=self.asked.out / name,
             data=self.asked.data,
@@ -197,16 +176,29 @@ class _Search:
             environment = threads_each(self.asked.workers)
             record = make_fit(fit, quiet=True, environment=environment, watch=watch)
         except PlumblineError as error:
-            if not any(row.outcome != "failed" for row in _rows(self.study, out=self.asked.out)):
+            if not any(row.outcome != "failed" for row in trial_rows(self.study, out=self.asked.out)):
                 raise  # nothing has worked so far, so what is wrong is wrong for all
             trial.set_user_attr("trouble", str(error))
             note_end(trial)
             raise _TrialFailed from error
+        self._check_data(name, record=record)
         note_end(trial)
         score = validation_score(record)
         trial.set_user_attr("correct", score.correct)
         trial.set_user_attr("count", score.count)
+        trial.set_user_attr("recipe", record.recipe.model_dump(mode="json"))
+        trial.set_user_attr("fingerprint", record.dataset.fingerprint)
         return score.accuracy
+
+    def _check_data(self, name: str, *, record: Record) -> None:
+        """Refuse a trial on other images than those before: its accuracy ranks with none of theirs."""
+        for row in trial_rows(self.study, out=self.asked.out):
+            if row.fingerprint not in (None, record.dataset.fingerprint):
+                raise PlumblineError(
+                    f"The data in {self.asked.data} are no longer those of {row.folder.name}: {name} was "
+                    f"trained on images with fingerprint {record.dataset.fingerprint[:16]}, and that one on "
+                    f"{row.fingerprint[:16]}. Put them back, or search anew with another --out."
+                )
 
     def check_stop(self) -> None:
         """Raise what stopped the search in another thread, or a signal that came."""
@@ -214,7 +206,7 @@ class _Search:
             raise self._stopped
 
     def _report(self, number: int) -> None:
-        rows = _rows(self.study, out=self.asked.out)
+        rows = trial_rows(self.study, out=self.asked.out)
         row = next((one for one in rows if one.number == number), None)
         if row is not None:
             self.progress.say(f"{len(rows)} of {self.asked.trials}: {in_words(row)}")
@@ -287,38 +279,19 @@ def validation_score(record: Record) -> ScorePart:
     return choose_score(record, selection=Selection(), split="validation")
 
 
-def _rows(study: optuna.Study, *, out: Path) -> list[TrialRow]:
-    outcomes: dict[str, Outcome] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
-    trials = study.get_trials(deepcopy=False)
-    return [
-        TrialRow(
-            number=trial.number,
-            outcome=outcomes[trial.state.name],
-            values=dict(trial.params),
-            folder=out / folder_of(trial),
-            epochs=len(trial.intermediate_values),
-            correct=trial.user_attrs.get("correct"),
-            count=trial.user_attrs.get("count"),
-            trouble=trial.user_attrs.get("trouble"),
-        )
-        for trial in trials
-        if trial.state.name in outcomes and not is_interrupted(trial)
-    ]
-
-
 def _conclude(asked: TuneAsked, *, study: optuna.Study) -> Tuned:
-    rows = _rows(study, out=asked.out)
+    rows = trial_rows(study, out=asked.out)
     finished = [row for row in rows if row.outcome == "finished"]
     if not finished:
         raise PlumblineError(
             f"None of {len(rows)} trials in {asked.out} was trained to its end: no best one."
         )
     best = max(finished, key=lambda row: (row.accuracy or 0.0, -row.number))
-    # Onto the recipe as it was asked for: what was held out for the search alone is not part of it.
-    recipe = apply_settings(asked.space.recipe, best.values)
     files = asked.out / "best.json", asked.out / "start.json"
-    for file, content in zip(files, (recipe, asked.space.recipe), strict=True):
-        write_text(file, content.model_dump_json(indent=2) + "\n")
+    before = {one.field: value_in(asked.space.recipe, one.field) for one in asked.space.dimensions}
+    for file, values in zip(files, (best.values, before), strict=True):
+        recipe = _as_trained(asked, values=values, best=best)
+        write_text(file, recipe.model_dump_json(indent=2) + "\n")
     own = start_values(asked.space)
     enough = len(finished) >= _ENOUGH_FOR_IMPORTANCE and len(asked.space.dimensions) > 1
     return Tuned(
@@ -330,6 +303,16 @@ def _conclude(asked: TuneAsked, *, study: optuna.Study) -> Tuned:
         rows=tuple(rows),
         importance=importances(study, seed=asked.seed) if enough else {},
     )
+
+
+def _as_trained(asked: TuneAsked, *, values: Mapping[str, Any], best: TrialRow) -> Recipe:
+    """Give the recipe with these values, and all else as the best trial had it: pictures have their part."""
+    # What was held out for the search alone is not part of it.
+    recipe = apply_settings(asked.space.recipe, values)
+    if best.recipe is None:  # a trial of an earlier version, on a data set with a name
+        return recipe
+    trained = parse_recipe(best.recipe, where=f"of {best.folder}")
+    return apply_settings(trained, {**values, "validation_fraction": recipe.validation_fraction})
 
 
 def in_words(row: TrialRow) -> str:
