@@ -68,25 +68,24 @@ def test_it_gives_the_logits_and_gradients_of_the_network_itself() -> None:
             torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
 
 
-def test_in_bf16_its_gradients_are_those_of_the_network_within_rounding() -> None:
+def test_in_bf16_its_gradients_are_as_near_to_those_of_fp32_as_the_networks_own() -> None:
     """A maximum over places in half precision has a gradient, which rounding in another order would lose."""
     torch.manual_seed(0)
     network = create_model("speednet_xs", num_classes=10, image_size=9)
     network = network.to(memory_format=torch.channels_last)
-    twin, compute = copy.deepcopy(network), choose_compute("cpu", precision="bf16")
+    exact, plain = copy.deepcopy(network), copy.deepcopy(network)
     compiled = CompiledPass(network, batch_size=BATCH)
-    compiled.compile((9,), compute=compute)
+    compiled.compile((9,), compute=choose_compute("cpu", precision="bf16"))
     images = torch.randn(BATCH, 3, 9, 9).to(memory_format=torch.channels_last)
-    for through in (twin, compiled):
-        with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
+    for through, is_half in ((exact, False), (plain, True), (compiled, True)):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_half, cache_enabled=False):
             logits = through(images)
         torch.autograd.backward(logits.float().square().sum())
-    pairs = zip(network.parameters(), twin.parameters(), strict=True)
-    gradients = [(ours.grad, theirs.grad) for ours, theirs in pairs if theirs.grad is not None]
-    assert len(gradients) > 10
-    for ours, theirs in gradients:
-        assert ours is not None
-        assert (ours - theirs).norm() < 0.1 * theirs.norm()
+    networks = (network.parameters(), plain.parameters(), exact.parameters())
+    trained = [three for three in zip(*networks, strict=True) if three[0].grad is not None]
+    assert len(trained) > 10
+    for ours, theirs, truth in trained:
+        assert (ours.grad - truth.grad).norm() < 1.2 * (theirs.grad - truth.grad).norm()
 
 
 def test_compiling_leaves_weights_and_statistics_as_they_were() -> None:

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from plumbline.models.spatial_maximum import spatial_maximum
 from plumbline.models.whitening import whitening_filter
 
 # The first layer has no padding, and each of the three groups halves what it gets: 9, 8, 4, 2, 1.
@@ -65,7 +66,7 @@ class SpeedNet(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """From images (B, 3, H, W) of at least 9 pixels a side to logits (B, num_classes)."""
         maps = self.groups(self.activation(self.whitening(images)))
-        logits: torch.Tensor = self.head(maps.amax(dim=(2, 3)))
+        logits: torch.Tensor = self.head(spatial_maximum(maps))
         return logits
 
 

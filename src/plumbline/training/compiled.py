@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -27,10 +27,7 @@ class CompiledPass:
 
     def __init__(self, model: nn.Module, *, batch_size: int) -> None:
         self._plain, self._batch_size = model, batch_size
-        # Unless it rounds as the network does, a maximum in bf16 is not found among its own inputs when
-        # backward computes these again, and its gradient is 0 / 0 (torch 2.15).
-        options: dict[str, str | int | bool | Callable[..., object]] = {"emulate_precision_casts": True}
-        self._compiled = torch.compile(model, dynamic=False, options=options)
+        self._compiled = torch.compile(model, dynamic=False)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Give what the network gives of images (N, 3, H, W)."""
