@@ -81,11 +81,13 @@ def test_in_bf16_its_gradients_are_as_near_to_those_of_fp32_as_the_networks_own(
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_half, cache_enabled=False):
             logits = through(images)
         torch.autograd.backward(logits.float().square().sum())
-    networks = (network.parameters(), plain.parameters(), exact.parameters())
-    trained = [three for three in zip(*networks, strict=True) if three[0].grad is not None]
-    assert len(trained) > 10
-    for ours, theirs, truth in trained:
-        assert (ours.grad - truth.grad).norm() < 1.2 * (theirs.grad - truth.grad).norm()
+    ours, theirs, truths = (
+        [weight.grad for weight in one.parameters() if weight.grad is not None]
+        for one in (network, plain, exact)
+    )
+    assert len(ours) > 10
+    for mine, own, truth in zip(ours, theirs, truths, strict=True):
+        assert (mine - truth).norm() < 1.2 * (own - truth).norm()
 
 
 def test_compiling_leaves_weights_and_statistics_as_they_were() -> None:

@@ -15,7 +15,8 @@ def spatial_maximum(maps: Tensor) -> Tensor:
     tensor([[4.]])
     """
     if torch.compiler.is_dynamo_compiling():  # not while a model is exported
-        return _with_places(maps)[0]
+        found: Tensor = _with_places(maps)[0]
+        return found
     return maps.amax(dim=(2, 3))
 
 
@@ -40,7 +41,8 @@ def _keep_places(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor])
 def _share(ctx: Any, gradient: Tensor, _: Tensor | None) -> Tensor:  # noqa: ANN401
     (places,) = ctx.saved_tensors
     count = places.sum(dim=(2, 3), keepdim=True)
-    return places * (gradient[..., None, None] / count)
+    shared: Tensor = places * (gradient[..., None, None] / count)
+    return shared
 
 
 _with_places.register_autograd(_share, setup_context=_keep_places)
