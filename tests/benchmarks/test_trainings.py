@@ -33,6 +33,14 @@ class Heard:
     task = None
 
 
+class Impatient(Heard):
+    """Presses Ctrl-C when the first seed is done."""
+
+    def say(self, text: str) -> None:
+        if text.startswith("1 of 2"):
+            raise KeyboardInterrupt
+
+
 @pytest.fixture
 def asked(tmp_path: Path) -> FitsAsked:
     """Ask for two seeds of one epoch on digits."""
@@ -45,10 +53,15 @@ def asked(tmp_path: Path) -> FitsAsked:
 
 @pytest.mark.slow
 def test_the_whole_of_it(asked: FitsAsked, tmp_path: Path) -> None:
-    """Two seeds and a reference in turns; a second call makes no run again and concludes the same."""
+    """Two seeds and a reference in turns, gone on with after a stop; a further call makes no run again."""
     program = tmp_path / "theirs.py"
     program.write_text(REFERENCE)
     asked, heard = replace(asked, reference=program), Heard()
+    with pytest.raises(KeyboardInterrupt):
+        measure_fits(asked, progress=Impatient())  # type: ignore[arg-type]
+    so_far = json.loads((asked.out / "summary.json").read_text())
+    assert [run["seed"] for run in so_far["runs"]] == [1]
+    assert so_far["declared"]["seeds"] == [1, 2]
     fits = measure_fits(asked, progress=heard)  # type: ignore[arg-type]
     assert [record.seed for record in fits.records] == [1, 2]
     assert fits.conclusion.plain.n == 2
@@ -70,22 +83,6 @@ def test_the_whole_of_it(asked: FitsAsked, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in asked.out.rglob("record.json")} == stamps
     assert again.records == fits.records
     assert again.references == fits.references
-
-
-@pytest.mark.slow
-def test_what_has_finished_is_summed_up_when_it_is_stopped(asked: FitsAsked) -> None:
-    """Ctrl-C, or time that is over: the seeds that are done have their summary."""
-
-    class Impatient(Heard):
-        def say(self, text: str) -> None:
-            if text.startswith("1 of 2"):
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        measure_fits(asked, progress=Impatient())  # type: ignore[arg-type]
-    summary = json.loads((asked.out / "summary.json").read_text())
-    assert [run["seed"] for run in summary["runs"]] == [1]
-    assert summary["declared"]["seeds"] == [1, 2]
 
 
 def test_a_fit_that_fails_ends_it_and_is_not_skipped(asked: FitsAsked) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,7 @@ def differences(whole: RunFolder, other: RunFolder) -> list[str]:
     found = [
         f"{name}.ckpt at {place}"
         for name in sorted({path.stem for path in whole.checkpoint("last").parent.iterdir()} - {"previous"})
-        for place in _unequal(
-            read_checkpoint(whole.checkpoint(name)), read_checkpoint(other.checkpoint(name))
-        )
+        for place in _unequal(*(_without_clock(run.checkpoint(name)) for run in (whole, other)))
     ]
     first, second = (read_record(folder.path) for folder in (whole, other))
     for part in ("epochs", "scores"):
@@ -62,6 +61,13 @@ def differences(whole: RunFolder, other: RunFolder) -> list[str]:
     ]
     found += [f"left behind: {path}" for path in names[1] - names[0] if path.parts[0] != "tensorboard"]
     return found
+
+
+def _without_clock(path: Path) -> dict[str, Any]:
+    """Give a checkpoint without the seconds of its epoch, which no two runs share."""
+    content = read_checkpoint(path)
+    content.pop("plumbline_epoch_seconds", None)
+    return content
 
 
 def _unequal(one: Any, two: Any, *, place: str = "") -> list[str]:  # noqa: ANN401

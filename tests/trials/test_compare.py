@@ -90,9 +90,9 @@ def test_arms_on_own_pictures_differ_in_the_change_alone(
     """Each follows from the pictures before anything is set in it, and goes on where it was stopped."""
     monkeypatch.setenv("PLUMBLINE_CACHE", str(tmp_path / "cache"))
     write_discs(tmp_path / "photos", counts={"a": 12, "b": 12}, size=(16, 16))
-    arms = ("pictures@epochs=10", "pictures@epochs=10,label_smoothing=0.0")
+    arms = ("pictures@epochs=4", "pictures@epochs=4,label_smoothing=0.0")
     words = ("compare", *arms, "--seeds", "1", "--data", "photos", "--device", "cpu", "--out", "cmp")
-    code, said = start_until("fit 2/10", cwd=tmp_path, number=signal.SIGTERM, command=words)
+    code, said = start_until("fit 2/4", cwd=tmp_path, number=signal.SIGTERM, command=words)
     assert code == 143, said
     done = run_process(*words, cwd=tmp_path)
     assert done.code == 0, done.err
@@ -102,7 +102,7 @@ def test_arms_on_own_pictures_differ_in_the_change_alone(
         for run in arm.runs
     )
     assert len(one.resumed) == 1
-    assert (one.recipe.batch_size, one.recipe.epochs) == (4, 10)
+    assert (one.recipe.batch_size, one.recipe.epochs) == (4, 4)
     assert difference(one.recipe, other.recipe) == {"label_smoothing": 0.0}
 
 
