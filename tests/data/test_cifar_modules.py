@@ -8,8 +8,8 @@ import lightning
 import pytest
 import torch
 from lightning.pytorch.tuner.tuning import Tuner
+from linear_model import Linear
 from small_cifar import SPEC, real_cifar10, write_shards
-from torch.nn import functional
 from torchvision import transforms
 
 from plumbline.data.catalog import CIFAR10, CIFAR100
@@ -23,27 +23,6 @@ if TYPE_CHECKING:
 
 class Small(CIFAR10DataModule):
     spec = SPEC
-
-
-class Linear(lightning.LightningModule):
-    """A model small enough to be no part of the test; remembers the labels that it saw."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = torch.nn.Linear(3072, 10)
-        self.seen: list[list[int]] = []
-
-    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
-        self.seen.append(batch[1].tolist())
-        return functional.cross_entropy(self.layer(batch[0].flatten(1)), batch[1])
-
-    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
-        self.layer(batch[0].flatten(1))
-
-    test_step = validation_step
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=1e-3)
 
 
 @pytest.fixture
