@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from bench.table import ROOT
 from rich.console import Console
 
-from plumbline.cli.summary import find_score, summary_footer, summary_table
+from plumbline.cli.summary import find_score, print_summary, summary_footer, summary_table
 from plumbline.recipes import Ema, Recipe
 from plumbline.records import PhaseName, Record, RunFolder, ScorePart, SplitName, WeightsName, read_record
 
@@ -67,6 +68,15 @@ def test_a_run_of_two_phases_is_shown_with_validation() -> None:
     assert [len(row) for row in rows] == [5, 5, 5, 5]
     assert rows[-1][1] == "-"
     assert "validation" in _shown(TWO_PHASES)
+
+
+def test_brackets_in_the_name_of_the_data_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder may be called so, and its name is no markup."""
+    dataset = TWO_PHASES.dataset.model_copy(update={"name": "photos[new]"})
+    print_summary(TWO_PHASES.model_copy(update={"dataset": dataset}), folder=RunFolder(tmp_path))
+    assert "resnet18-quick on photos[new], seed 7" in capsys.readouterr().out
 
 
 def test_the_notes_speak_of_what_the_table_shows() -> None:

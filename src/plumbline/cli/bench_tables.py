@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from plumbline.analysis import Mean, mean_of
 from plumbline.benchmarks.conclude import PROTOCOL, Conclusion
 from plumbline.benchmarks.overhead import WARM_UP as OVERHEAD_WARM_UP
 from plumbline.benchmarks.step import ARMS, WARM_UP, ratios, summarise
+from plumbline.cli.console import results_console
 from plumbline.progress import in_words
 from plumbline.recipes import title
 
@@ -137,7 +136,7 @@ def _table(words: str, *, columns: tuple[str, ...]) -> Table:
 
 
 def _print(table: Table, *lines: str) -> None:
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console = results_console(width=100)
     console.print(table)
     for line in filter(None, lines):
-        console.print(line, markup=False)
+        console.print(line)

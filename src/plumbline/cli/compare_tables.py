@@ -6,20 +6,19 @@ import sys
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from plumbline.analysis.comparison import Comparison
 from plumbline.analysis.sentences import images_of, power_of, scope_of, verdict_of
 from plumbline.analysis.tables import Rows, arm_rows, latex, markdown, pair_rows
+from plumbline.cli.console import results_console
 
 
 def print_comparison(
     comparison: Comparison, *, out: Path, markdown: bool = False, latex: bool = False
 ) -> None:
     """Print both tables and what they say; or only tables, as Markdown, LaTeX or both."""
-    # No markup: a label may have brackets and colons of its own.
-    console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 120)
+    console = results_console(width=120)
     if markdown or latex:
         texts = [make(comparison) for asked, make in ((markdown, _markdown), (latex, _latex)) if asked]
         console.print("\n\n".join(texts), soft_wrap=True)

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 _LINE_EVERY_SECONDS = 30.0
 
 
+def results_console(*, width: int) -> Console:
+    """Give what prints results to stdout, `width` columns wide where that is no terminal.
+
+    What is printed has names of a stranger's in it, so that brackets and colons are no markup.
+    """
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else width)
+
+
 def make_progress() -> Progress:
     """Give bars if stderr is a terminal, else lines."""
     return BarProgress() if sys.stderr.isatty() else LineProgress()

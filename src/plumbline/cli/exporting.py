@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.cli.console import make_progress
+from plumbline.cli.console import make_progress, results_console
 from plumbline.cli.datasets import load_of_run
 from plumbline.cli.testing import check_classes
 from plumbline.data.images import Images
@@ -81,10 +80,9 @@ def _pictures(trained: TrainedModel, *, data: str | None, progress: Progress) ->
 
 def _print(checks: Checks, *, words: str, files: str) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console = results_console(width=100)
     table = Table(title=f"Compared with the run on {words}", box=box.SIMPLE_HEAD, title_justify="left")
     for heading in ("pictures at once", "pictures", "same class", "largest difference"):
         table.add_column(heading, justify="right")
@@ -92,9 +90,9 @@ def _print(checks: Checks, *, words: str, files: str) -> None:
         table.add_row(str(one.batch), f"{one.count:,}", f"{one.same / one.count:.3%}", f"{one.largest:.1e}")
     console.print(table)
     for line in _eight_bits(checks.int8) if checks.int8 else ():
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     if files:
-        console.print(files, soft_wrap=True, markup=False)
+        console.print(files, soft_wrap=True)
 
 
 def _eight_bits(report: Int8Report) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from plumbline.analysis import wilson_interval
 from plumbline.analysis.clean import without_duplicates
 from plumbline.analysis.imbalance import is_unequal
+from plumbline.cli.console import results_console
 from plumbline.progress import in_words
 from plumbline.records import (
     PhaseName,
@@ -37,11 +38,9 @@ _ROWS: tuple[tuple[str, PhaseName, WeightsName], ...] = (
 
 def print_summary(record: Record, *, folder: RunFolder) -> None:
     """Print the scores with their intervals, and where everything is."""
-    from rich.console import Console
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console = results_console(width=100)
     console.print(summary_table(record))
-    console.print(summary_footer(record, folder=folder), soft_wrap=True, markup=False)
+    console.print(summary_footer(record, folder=folder), soft_wrap=True)
 
 
 def summary_table(record: Record) -> Table:
@@ -50,11 +49,10 @@ def summary_table(record: Record) -> Table:
     Where classes are so unequal that it matters, balanced accuracy stands beside accuracy.
     """
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(
-        title=escape(f"{record.title} on {record.dataset.name}, seed {record.seed}"),
+        title=f"{record.title} on {record.dataset.name}, seed {record.seed}",
         box=box.SIMPLE_HEAD,
         title_justify="left",
     )

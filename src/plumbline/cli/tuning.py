@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from plumbline.analysis.intervals import wilson_interval
+from plumbline.cli.console import results_console
 from plumbline.recipes import load_recipe, title
 from plumbline.trials.declared import declared_data, is_own_data
 from plumbline.trials.search_space import describe, read_space, start_values
@@ -48,8 +48,7 @@ def announce(asked: TuneAsked) -> list[str]:
 
 def print_tuned(tuned: Tuned, *, asked: TuneAsked, recipe: str) -> None:
     """Print the table of trials, and what may be concluded."""
-    # No markup: a label or a value may have brackets and colons of its own.
-    console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 140)
+    console = results_console(width=140)
     console.print(_table(tuned))
     for line in _sentences(tuned, asked=asked, recipe=recipe):
         console.print(line, soft_wrap=not sys.stdout.isatty())
