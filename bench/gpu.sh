@@ -30,9 +30,8 @@ timeout -k 30 "${LIMIT:-500}" "${PYTHON:-python3}" -m plumbline bench fit "$reci
   --data "${DATA:-cifar10}" --device "${DEVICE:-cuda}" --out "$runs" \
   "${reference[@]}" "${flags[@]}" || code=$?
 [[ -d $runs ]] || exit "$code"
-mkdir -p "$out" "$base/$name"
-(cd "$runs" && find . -maxdepth 2 \( -name '*.json' -o -name '*.txt' -o -name 'metrics.csv' \) -print0 |
-  tar -czf - --null -T -) | tar -xzf - -C "$base/$name"
-tar -czf "$out/$name.tar.gz" -C "$base" "$name"
+mkdir -p "$out"
+(cd "$runs" && find . -maxdepth 2 \( -name '*.json' -o -name '*.txt' -o -name metrics.csv \) -print0) |
+  tar -czf "$out/$name.tar.gz" -C "$runs" --transform "s,^\.,$name," --null -T -
 echo "$out/$name.tar.gz"
 exit "$code"
