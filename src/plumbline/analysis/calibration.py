@@ -79,6 +79,11 @@ class Temperature:
     loss_after: float
     bounded: bool
 
+    @staticmethod
+    def why_bounded(count: int) -> str:
+        """Say of `count` validation images why none is best."""
+        return f"all {count:,} validation images are right, or say nothing of how sure to be"
+
 
 def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Give logarithms of probabilities for `logits` (N, C), in float64 and without overflow.

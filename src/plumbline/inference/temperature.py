@@ -35,9 +35,7 @@ def run_temperature(record: Record, *, folder: RunFolder, weights: WeightsName) 
         return _none(f"the validation predictions are those of the {final} weights")
     found = fit_temperature(said.logits, labels=said.labels)
     if found.bounded:
-        return _none(
-            f"all {len(said.labels):,} validation images are right, or say nothing of how sure to be"
-        )
+        return _none(found.why_bounded(len(said.labels)))
     return RunTemperature(
         found.value,
         is_calibrated=True,

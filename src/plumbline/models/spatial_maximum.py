@@ -25,8 +25,8 @@ def spatial_maximum(maps: Tensor) -> Tensor:
 # operator that the compiler does not look into notes the places when it takes the maximum.
 @torch.library.custom_op("plumbline::spatial_maximum", mutates_args=())
 def _with_places(maps: Tensor) -> tuple[Tensor, Tensor]:
-    found = maps.amax(dim=(2, 3), keepdim=True)
-    return found.flatten(1).clone(), (maps == found).contiguous()
+    found = maps.amax(dim=(2, 3))
+    return found, (maps == found[..., None, None]).contiguous()
 
 
 @_with_places.register_fake

@@ -117,11 +117,8 @@ def details_of(
     if validation is not None and not missing:
         fitted = fit_temperature(validation.logits, labels=validation.labels)
         if fitted.bounded:
+            missing = f"No temperature was fitted: {fitted.why_bounded(len(validation.labels))}."
             fitted = None
-            missing = (
-                f"No temperature was fitted: all {len(validation.labels):,} validation images are right, or "
-                "say nothing of how sure to be."
-            )
     classes = [OneClass(name, figures) for name, figures in zip(names, report.classes, strict=True)]
     return Details(
         count=len(test.labels),
