@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
 from plumbline.cli.datasets import load_of_run
 from plumbline.recipes import NAMED, Ema, Recipe
@@ -43,6 +44,21 @@ def test_other_data_are_normalised_as_those_of_the_run(
     monkeypatch.setattr("plumbline.cli.testing.load_of_run", with_other_statistics)
     done = plumbline("test", str(finished.folder.path), "--device", "cpu")
     assert done.out.endswith("the same.\n")
+
+
+def test_data_that_could_not_be_trained_on_can_be_tested_on(
+    plumbline: Plumbline, finished: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other data need test images, and not enough training images for a batch."""
+
+    def with_few_training_images(*given: Any, **named: Any) -> Dataset:  # noqa: ANN401
+        dataset = load_of_run(*given, **named)
+        return replace(dataset, train=dataset.train.select(torch.arange(8)))
+
+    monkeypatch.setattr("plumbline.cli.testing.load_of_run", with_few_training_images)
+    done = plumbline("test", str(finished.folder.path), "--device", "cpu")
+    assert done.code == 0, done.err
+    assert "of 360; 95 % interval" in done.out
 
 
 def test_views_are_tested_beside_the_images(plumbline: Plumbline, finished: FinishedRun) -> None:

@@ -262,6 +262,8 @@ def test_an_unknown_flip_is_refused(digits: Dataset) -> None:
 
 
 def test_batch_larger_than_the_data(digits: Dataset) -> None:
-    """A batch larger than what is left to train on is refused when the module is made."""
+    """A batch larger than what is left to train on can be evaluated with, and is refused for training."""
+    data = ImageDataModule(digits, batch_size=1001, validation_count=437, seed=3)
+    assert len(data.val_dataloader()) == 1
     with pytest.raises(PlumblineError, match="batch size from 1 to the 1,000 training images"):
-        ImageDataModule(digits, batch_size=1001, validation_count=437, seed=3)
+        data.train_dataloader()

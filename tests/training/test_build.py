@@ -241,7 +241,7 @@ def test_a_batch_larger_than_the_data_is_refused(base: Recipe, digits: Dataset) 
     """The error says how many images there are and how to ask for less."""
     large = apply_settings(base, {"batch_size": 5000})
     with pytest.raises(PlumblineError, match=r"5,000 images is larger than the 1,293 .*--set batch_size="):
-        build_data(large, phase="fit", dataset=digits, seed=7, compute=choose_compute("cpu"))
+        build_phase(large, phase="fit", dataset=digits, seed=7, compute=choose_compute("cpu"))
 
 
 def test_the_second_phase_does_not_repeat_the_draws_of_the_first(base: Recipe, digits: Dataset) -> None:

@@ -77,7 +77,10 @@ class BatchStream:
         world_size: int = 1,
         first_epoch: int = 0,
     ) -> None:
-        check_batch_size(batch_size, count=len(split), split="training")
+        if not 1 <= batch_size <= len(split):
+            raise PlumblineError(
+                f"expected a batch size from 1 to the {len(split):,} training images, got {batch_size:,}"
+            )
         last = len(split) % batch_size or batch_size
         if min(batch_size, batch_size if drop_last else last) < world_size:
             raise PlumblineError(
@@ -166,11 +169,3 @@ class EvaluationBatches:
         places = [slice(start, start + self.batch_size) for start in starts]
         for place, images in zip(places, self.split.take_each(places), strict=True):
             yield self._finish(images), self.split.labels[place]
-
-
-def check_batch_size(batch_size: int, *, count: int, split: str) -> None:
-    """Raise `PlumblineError` unless 1 ≤ batch_size ≤ count."""
-    if not 1 <= batch_size <= count:
-        raise PlumblineError(
-            f"expected a batch size from 1 to the {count:,} {split} images, got {batch_size:,}"
-        )

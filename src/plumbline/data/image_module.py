@@ -21,7 +21,7 @@ from plumbline.data.augment import (
     normalize,
     resize,
 )
-from plumbline.data.batches import BatchStream, EvaluationBatches, check_batch_size
+from plumbline.data.batches import BatchStream, EvaluationBatches
 from plumbline.data.split import Split, stratified_split
 from plumbline.errors import PlumblineError
 
@@ -111,7 +111,6 @@ class ImageDataModule(LightningDataModule):
         self.evaluation_batch_size = evaluation_batch_size or batch_size
         self.first_epoch = first_epoch
         self.splits = _splits(dataset, validation_count=validation_count, seed=seed)
-        check_batch_size(batch_size, count=len(self.splits.train), split="training")
         self._placed: dict[str, Images] = {}
 
     @property

@@ -61,6 +61,12 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
             f"compile: expected one device, got {compute.count}. Leave out --compile or --devices."
         )
     data = build_data(recipe, phase=phase, dataset=dataset, seed=seed, compute=compute)
+    training_count = len(data.splits.train)
+    if recipe.batch_size > training_count:
+        raise PlumblineError(
+            f"A batch of {recipe.batch_size:,} images is larger than the {training_count:,} training images "
+            f"of {dataset.name}. Take a smaller one, such as --set batch_size={max(1, training_count // 8)}."
+        )
     epochs = epochs_of(recipe, phase=phase)
     model = create_model(
         recipe.model.name,
@@ -115,12 +121,6 @@ def build_data(
     validation_count = round(len(dataset.train) * recipe.validation_fraction)
     if recipe.validation_fraction > 0:
         validation_count = max(1, validation_count)
-    training_count = len(dataset.train) - validation_count
-    if recipe.batch_size > training_count:
-        raise PlumblineError(
-            f"A batch of {recipe.batch_size:,} images is larger than the {training_count:,} training images "
-            f"of {dataset.name}. Take a smaller one, such as --set batch_size={max(1, training_count // 8)}."
-        )
     return ImageDataModule(
         dataset,
         batch_size=recipe.batch_size,
