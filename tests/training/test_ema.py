@@ -4,52 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch import nn
 
 from plumbline.errors import PlumblineError
 from plumbline.training.ema import EmaAverager, ema_update
-
-
-class Counting(LightningModule):
-    """Its one weight is the number of steps taken."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(1, 1, bias=False)
-        nn.init.zeros_(self.layer.weight)
-
-    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Give a loss whose gradient is -1."""
-        return -self.layer.weight.sum()
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Move by one a step."""
-        return torch.optim.SGD(self.parameters(), lr=1.0)
-
-
-def trained(averager: EmaAverager, *, steps: int) -> Counting:
-    """Train for `steps` steps."""
-    module = Counting()
-    loader = DataLoader(TensorDataset(torch.zeros(steps, 1)))
-    Trainer(
-        max_steps=steps,
-        callbacks=[averager],
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    ).fit(module, loader)
-    return module
+from training.stepped import take_steps
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_weights_are_taken_in_at_their_steps_with_their_weight() -> None:
     """From step 4 on every second one: 4, then 6 and 8, each moving the average by a half."""
     averager = EmaAverager(half_life_steps=2, every_steps=2, start_step=4)
-    module = trained(averager, steps=9)
+    module = take_steps(averager, batches=9)
     assert averager.averaged(module).layer.weight.item() == ((4 + 6) / 2 + 8) / 2
     assert module.layer.weight.item() == 9
 
@@ -72,7 +38,7 @@ def test_statistics_are_averaged_and_whole_numbers_are_the_newest() -> None:
 def test_the_state_carries_the_average_on() -> None:
     """A second averager that loads the state of the first gives the same average."""
     averager = EmaAverager(half_life_steps=2)
-    module = trained(averager, steps=3)
+    module = take_steps(averager, batches=3)
     other = EmaAverager(half_life_steps=2)
     other.load_state_dict(averager.state_dict())
     assert torch.equal(other.averaged(module).layer.weight, averager.averaged(module).layer.weight)

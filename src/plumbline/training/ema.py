@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
 from plumbline.errors import PlumblineError
+from plumbline.training.stepping import StepCallback
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -34,7 +35,7 @@ def ema_update(average: Mapping[str, Tensor], *, weights: Mapping[str, Tensor], 
             mean.copy_(new)
 
 
-class EmaAverager(Callback):
+class EmaAverager(StepCallback):
     """Keep a moving average of weights and BatchNorm statistics; training itself is not touched.
 
     It begins after step `start_step` and takes the weights in after every `every_steps` from there; what was
@@ -54,12 +55,12 @@ class EmaAverager(Callback):
         self.average: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401
+    def after_step(self, trainer: Trainer, module: LightningModule) -> None:
         """Take the weights in if it is their turn."""
         steps = trainer.global_step - self.start_step
         if steps < 0 or steps % self.every_steps:
             return
-        weights = pl_module.state_dict()
+        weights = module.state_dict()
         if not self.average:
             self.average = {name: tensor.detach().clone() for name, tensor in weights.items()}
             return
