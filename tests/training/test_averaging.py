@@ -99,6 +99,7 @@ class TinyModule(LightningModule):
         super().__init__()
         self.model = small_model()
         self.history: list[dict[str, Tensor]] = []
+        self.steps: list[dict[str, Tensor]] = []
 
     def forward(self, images: Tensor) -> Tensor:
         """Give logits."""
@@ -109,21 +110,28 @@ class TinyModule(LightningModule):
         """Give the loss."""
         return nn.functional.cross_entropy(self(batch[0]), batch[1])
 
+    def weights(self) -> dict[str, Tensor]:
+        """Give the weights as they are."""
+        return {name: value.detach().clone() for name, value in self.model.named_parameters()}
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Remember the weights of each step."""
+        self.steps.append(self.weights())
+
     def on_train_epoch_end(self) -> None:
         """Remember the weights of each epoch."""
-        self.history.append({name: value.detach().clone() for name, value in self.model.named_parameters()})
+        self.history.append(self.weights())
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Give plain SGD."""
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-@pytest.fixture
-def trained() -> tuple[TinyModule, WeightAverager]:
-    """Train three epochs with any Trainer, the average starting at the second."""
+def train(averager: WeightAverager, *, batch_size: int) -> TinyModule:
+    """Train three epochs of five images with any Trainer."""
     images, labels = image_batches(1)[0]
-    loader = DataLoader(TensorDataset(images, labels), batch_size=5)
-    module, averager = TinyModule(), WeightAverager(start_epoch=1)
+    loader = DataLoader(TensorDataset(images, labels), batch_size=batch_size)
+    module = TinyModule()
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=3,
@@ -135,13 +143,14 @@ def trained() -> tuple[TinyModule, WeightAverager]:
         log_every_n_steps=1,
     )
     trainer.fit(module, loader)
-    return module, averager
+    return module
 
 
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
-def test_the_callback_averages_from_its_epoch_on(trained: tuple[TinyModule, WeightAverager]) -> None:
+def test_the_callback_averages_from_its_epoch_on() -> None:
     """The averaged copy holds the mean of epochs 1 and 2, its own statistics, and shares nothing."""
-    module, averager = trained
+    averager = WeightAverager(start_epoch=1)
+    module = train(averager, batch_size=5)
     assert averager.count == 2
     twin = averager.averaged(module, batches=image_batches())
     for name, value in twin.model.named_parameters():
@@ -155,10 +164,25 @@ def test_the_callback_averages_from_its_epoch_on(trained: tuple[TinyModule, Weig
     )
 
 
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
+def test_single_steps_can_be_averaged_in_the_place_of_epochs() -> None:
+    """Of epochs of three steps, from epoch 1 on: every second step from the start, which are 4, 6 and 8."""
+    averager = WeightAverager(start_epoch=1, every_steps=2)
+    module = train(averager, batch_size=2)
+    assert averager.count == 3
+    taken = [module.steps[step - 1] for step in (4, 6, 8)]
+    for name, value in averager.averaged(module, batches=image_batches()).model.named_parameters():
+        torch.testing.assert_close(value, sum(weights[name] for weights in taken) / 3)
+
+
 def test_nothing_averaged_is_an_error() -> None:
-    """A run that ended before start_epoch has no average to give."""
-    with pytest.raises(PlumblineError, match="No weights were averaged"):
+    """A run that ended before its average began has none to give; a span below one step cannot be."""
+    with pytest.raises(PlumblineError, match=r"start_epoch=5 did\.$"):
         WeightAverager(start_epoch=5).averaged(small_model(), batches=image_batches())
+    with pytest.raises(PlumblineError, match="before every_steps=9 steps"):
+        WeightAverager(every_steps=9).averaged(small_model(), batches=image_batches())
+    with pytest.raises(PlumblineError, match="every_steps is 0; expected 1 or more"):
+        WeightAverager(every_steps=0)
 
 
 def test_a_restored_averager_goes_on_as_the_one_that_was_saved() -> None:

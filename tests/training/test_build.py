@@ -43,6 +43,7 @@ CHANGES: dict[str, Any] = {
     "averaging.epochs": 5,
     "averaging.rate": 0.2,
     "averaging.momentum": 0.5,
+    "averaging.every_steps": 1,
     # What `auto` does not choose here.
     "precision": "fp32" if computes_bf16_natively("cpu") else "bf16",
     "augmentation.padding": "reflect",
@@ -164,6 +165,13 @@ def test_without_averaging_there_is_one_phase(base: Recipe) -> None:
     """A recipe says how many phases there are."""
     assert phases(base) == ("fit", "average")
     assert phases(apply_settings(base, {"averaging": None})) == ("fit",)
+
+
+def test_an_average_of_no_steps_is_refused_before_the_first_phase(base: Recipe, digits: Dataset) -> None:
+    """A second phase that ends before its first average would be found out after hours."""
+    recipe = apply_settings(base, {"averaging.epochs": 1, "averaging.every_steps": 400})
+    with pytest.raises(PlumblineError, match=r"expected at most the \d steps .* \(1 epochs of \d\), got 400"):
+        build_phase(recipe, phase="fit", dataset=digits, seed=7, compute=choose_compute("cpu"))
 
 
 def test_a_moving_average_is_part_of_the_first_phase(speed: Recipe) -> None:

@@ -158,6 +158,19 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     assert folder.metrics.read_text() == finished.metrics.read_text()
 
 
+def test_an_average_of_steps_is_gone_on_with_within_an_epoch(
+    few_digits: Dataset, tiny: Recipe, tmp_path: Path
+) -> None:
+    """Stopped in the second phase between two steps that are averaged, it ends with the same average."""
+    recipe = apply_settings(tiny, {"epochs": 1, "averaging.epochs": 1, "averaging.every_steps": 1})
+    whole, folder = create_run_folder(tmp_path / "whole"), create_run_folder(tmp_path / "stopped")
+    Run.start(ask(recipe, few_digits), folder=whole).execute()
+    with pytest.raises(StopRequested):
+        Run.start(ask(recipe, few_digits), folder=folder, progress=StopsAt(STEPS_PER_EPOCH + 2)).execute()
+    Run.resume(ask(recipe, few_digits), record=read_record(folder.path), folder=folder).execute()
+    assert same_weights(whole, folder, "averaged")
+
+
 def test_an_epoch_that_was_stopped_keeps_its_seconds(
     few_digits: Dataset, tiny: Recipe, tmp_path: Path
 ) -> None:

@@ -116,13 +116,15 @@ class LinearDecay(Section):
 class Swa(Section):
     """Stochastic weight averaging as a second phase (Izmailov et al., arXiv 1803.05407).
 
-    Training goes on for `epochs` at a constant rate; the weights after each of them count equally.
+    Training goes on for `epochs` at a constant rate; the weights after each of them count equally, or those
+    after every `every_steps` steps.
     """
 
     kind: Literal["swa"] = "swa"
     epochs: Count = 20
     rate: Positive = 0.01
     momentum: Fraction = 0.9
+    every_steps: Count | None = None
 
 
 class Ema(Section):

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from plumbline.errors import PlumblineError
 from plumbline.evaluation import evaluating
+from plumbline.training.stepping import StepCallback
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -85,25 +86,37 @@ def refresh_batch_norm(
     return seen
 
 
-class WeightAverager(Callback):
+class WeightAverager(StepCallback):
     """Average the weights after each epoch from `start_epoch` on; training itself is not touched.
 
+    With `every_steps` those after every so many steps are averaged instead, which makes more of few epochs.
     After `trainer.fit`, `averaged(module, batches=…)` gives a module of its own with the averaged weights and
     fresh BatchNorm statistics, to be tested, saved and loaded like any other. The state is part of every
     checkpoint.
     """
 
-    def __init__(self, *, start_epoch: int = 0) -> None:
+    def __init__(self, *, start_epoch: int = 0, every_steps: int | None = None) -> None:
         if start_epoch < 0:
             raise PlumblineError(f"start_epoch is {start_epoch}; expected 0 or more.")
-        self.start_epoch = start_epoch
+        if every_steps is not None and every_steps < 1:
+            raise PlumblineError(f"every_steps is {every_steps}; expected 1 or more, or None.")
+        self.start_epoch, self.every_steps = start_epoch, every_steps
         self.average: dict[str, Tensor] = {}
         self.count = 0
 
+    def after_step(self, trainer: Trainer, module: LightningModule) -> None:
+        """Take the weights of this step into the average if it is their turn."""
+        if self.every_steps is not None and trainer.global_step % self.every_steps == 0:
+            self._take(trainer, module=module)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the weights of this epoch into the average."""
+        """Take the weights of this epoch into the average, unless single steps are."""
+        if self.every_steps is None:
+            self._take(trainer, module=pl_module)
+
+    def _take(self, trainer: Trainer, *, module: LightningModule) -> None:
         if trainer.current_epoch >= self.start_epoch:
-            self.average = swa_update(self.average, weights=pl_module.state_dict(), count=self.count)
+            self.average = swa_update(self.average, weights=module.state_dict(), count=self.count)
             self.count += 1
 
     def averaged(
@@ -119,7 +132,8 @@ class WeightAverager(Callback):
         """
         if self.count == 0:
             raise PlumblineError(
-                f"No weights were averaged: training ended before epoch start_epoch={self.start_epoch} did."
+                f"No weights were averaged: training ended before epoch start_epoch={self.start_epoch} did"
+                + ("." if self.every_steps is None else f", or before every_steps={self.every_steps} steps.")
             )
         twin = copy.deepcopy(module)
         twin.load_state_dict(self.average)

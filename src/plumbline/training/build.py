@@ -94,7 +94,7 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
         data=data,
         epochs=epochs,
         steps_per_epoch=data.steps_per_epoch,
-        averager=_averager(recipe, phase=phase, total_steps=data.steps_per_epoch * epochs),
+        averager=_averager(recipe, phase=phase, steps_per_epoch=data.steps_per_epoch),
         views=recipe.tta,
     )
 
@@ -175,15 +175,21 @@ def optimization_of(recipe: Recipe, *, phase: PhaseName, compute: Compute) -> Op
             raise PlumblineError(f"The optimizer {optimizer.kind} does not go with {schedule.kind}.")
 
 
-def _averager(recipe: Recipe, *, phase: PhaseName, total_steps: int) -> Averager | None:
+def _averager(recipe: Recipe, *, phase: PhaseName, steps_per_epoch: int) -> Averager | None:
     match recipe.averaging:
-        case Swa() if phase == "average":
-            return WeightAverager()
+        case Swa() as swa:
+            steps = swa.epochs * steps_per_epoch
+            if swa.every_steps is not None and swa.every_steps > steps:
+                raise PlumblineError(
+                    f"averaging.every_steps: expected at most the {steps} steps of the second phase "
+                    f"({swa.epochs} epochs of {steps_per_epoch}), got {swa.every_steps}."
+                )
+            return WeightAverager(every_steps=swa.every_steps) if phase == "average" else None
         case Ema() as ema:
             return EmaAverager(
                 half_life_steps=ema.half_life_steps,
                 every_steps=ema.every_steps,
-                start_step=round(ema.start_fraction * total_steps),
+                start_step=round(ema.start_fraction * recipe.epochs * steps_per_epoch),
             )
-        case _:
+        case None:
             return None
