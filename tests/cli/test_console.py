@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import io
+import sys
 
 import pytest
 from rich.console import Console
 
 from plumbline.cli import console
-from plumbline.cli.console import BarProgress, LineProgress
+from plumbline.cli.console import BarProgress, LineProgress, starting
 from plumbline.progress import in_words
 
 
@@ -72,3 +75,12 @@ def test_lines_tell_the_time_left(
 def test_durations_are_rounded_before_they_are_split() -> None:
     """There is no minute of 60 seconds."""
     assert [in_words(seconds) for seconds in (59.4, 59.6, 3599.6)] == ["59 s", "1 min 0 s", "1 h 0 min"]
+
+
+def test_cycles_are_looked_for_again_once_torch_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an import failed: a training without it would keep what it cannot reach."""
+    monkeypatch.delitem(sys.modules, "torch")
+    with contextlib.suppress(ImportError), starting():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import warnings
 from collections.abc import Iterator
@@ -39,14 +40,26 @@ def make_progress() -> Progress:
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Say on a terminal that the program is alive while torch is imported, which takes seconds."""
-    if not sys.stderr.isatty():
+    """Import torch and Lightning inside of this: a terminal shows meanwhile that the program is alive.
+
+    Modules stay to the end, so the collector of cycles would find nothing to free in them, and is kept from
+    looking. It is not kept from it for good (gc.freeze): at the end of the process triton's bindings would
+    name, on stderr, all that they had not seen freed (torch 2.15).
+    """
+    if "torch" in sys.modules:
         yield
         return
-    from rich.console import Console
+    gc.disable()
+    try:
+        if sys.stderr.isatty():
+            from rich.console import Console
 
-    with Console(stderr=True).status("starting: loading torch"):
-        yield
+            with Console(stderr=True).status("starting: loading torch"):
+                yield
+        else:
+            yield
+    finally:
+        gc.enable()
 
 
 class BarProgress:
