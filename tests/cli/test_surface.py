@@ -121,13 +121,21 @@ def test_help_answers_at_once(command: str) -> None:
     assert seconds <= 0.5 * max(1.0, floor / 0.2)
 
 
-def test_help_imports_no_torch() -> None:
-    """Torch and Lightning are not even imported for help, nor to refuse a recipe that does not exist."""
+@pytest.mark.parametrize(
+    ("typed", "unneeded"),
+    [
+        (["fit", "--help"], ["torch", "torchvision", "lightning"]),
+        (["fit", "resnet81"], ["torch", "torchvision", "lightning"]),
+        (["recipes"], ["torch", "torchvision", "lightning"]),
+        (["fit", "--data", "digitz"], ["torchvision", "lightning"]),
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_training_waits_for_none_of_its_imports(typed: list[str], unneeded: list[str]) -> None:
+    """No torch for help or to refuse a recipe that does not exist; no Lightning to refuse such data."""
     code = (
-        "import sys\nfrom plumbline.cli import main\n"
-        "for words in (['fit', '--help'], ['fit', 'resnet81'], ['recipes']):\n"
-        "    try:\n        main(words)\n    except SystemExit:\n        pass\n"
-        "assert not sys.modules.keys() & {'torch', 'torchvision', 'lightning'}"
+        f"import sys\nfrom plumbline.cli import main\ntry: main({typed})\nexcept SystemExit: pass\n"
+        f"assert not sys.modules.keys() & set({unneeded})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -24,17 +24,13 @@ def load_named_or_path(
     """Load a data set by its name, or from a path: a known set in a folder, or pictures of one's own.
 
     `image_size`, or at most `largest_side` where it is chosen from the pictures, and `on_bad_image` are for
-    one's own pictures. Raises PlumblineError for a word that is neither a name nor a path, with the nearest
-    right name.
+    one's own pictures. Raises PlumblineError for what `check_named_or_path` refuses and for what cannot be
+    read.
     """
+    check_named_or_path(text)
     if text in DATASETS:
         return load_dataset(text, progress=progress)
     path = Path(text).expanduser()
-    if os.sep not in text and not path.exists():
-        raise PlumblineError(
-            f"--data {text} is neither a data set nor a folder here.{nearest_of(text, DATASETS)} Expected "
-            f"{', '.join(DATASETS)}, or the path of a folder, table or zip file of pictures."
-        )
     try:
         if not path.is_file():
             check_folder(path)
@@ -54,6 +50,16 @@ def load_named_or_path(
         )
     except PlumblineError as error:
         raise PlumblineError(f"--data {text}: {error}") from error
+
+
+def check_named_or_path(text: str) -> None:
+    """Raise PlumblineError for a word that is neither a data set nor a path, with the nearest right name."""
+    if text in DATASETS or os.sep in text or Path(text).expanduser().exists():
+        return
+    raise PlumblineError(
+        f"--data {text} is neither a data set nor a folder here.{nearest_of(text, DATASETS)} Expected "
+        f"{', '.join(DATASETS)}, or the path of a folder, table or zip file of pictures."
+    )
 
 
 def load_of_run(record: Record, *, data: str | None, progress: Progress) -> Dataset:

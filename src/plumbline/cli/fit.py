@@ -118,6 +118,10 @@ def _run(arguments: FitArguments, *, before: Record | None) -> None:
     from plumbline.cli.console import starting
 
     with starting():
+        if arguments.data is not None:  # a wrong word is told before Lightning is there
+            from plumbline.cli.datasets import check_named_or_path
+
+            check_named_or_path(arguments.data)
         from plumbline.cli.fitting import run_fit
     run_fit(arguments, before=before)
 
