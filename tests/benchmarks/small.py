@@ -11,7 +11,7 @@ from plumbline.recipes import Recipe, apply_settings, load_recipe
 def small_recipe(**settings: object) -> Recipe:
     """Give one epoch of a small network on small images, with changes."""
     changes = {
-        "model.name": "shufflenet_v2_x0_5",
+        "model.name": "speednet_xs",
         "resolution.train": [16],
         "batch_size": 32,
         "epochs": 1,

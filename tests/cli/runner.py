@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TINY = (
     *("resnet18-quick", "--epochs", "2", "--average-epochs", "1", "--device", "cpu"),
-    *("--set", "model.name=shufflenet_v2_x0_5", "--set", "batch_size=128"),
+    *("--set", "model.name=speednet_xs", "--set", "batch_size=128"),
 )
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cli.runner import Outcome, Plumbline
 
 
+NINE_SIZES = f"resolution.train={list(range(24, 33))}"
+
+
 def refused(done: Outcome) -> str:
     """Check that a command was refused as users are to see it, and give the paragraph."""
     assert done.code == 2, done.err
@@ -50,6 +53,7 @@ def refused(done: Outcome) -> str:
         (["--set", "batch_size=2000"], "larger than the 1,293 training images of digits"),
         (["--set", "model.name=resnet81"], "Did you mean 'resnet18'?"),
         (["--set", "model.name=alexnet"], "Those that work: resnet18"),
+        (["speed94", "--compile", "--set", NINE_SIZES], "expected at most 8 image sizes, got 9"),
         (["--set", "resolution.test=8", "--set", "model.name=vgg11_bn"], "pixels a side"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -121,7 +121,7 @@ def test_a_run_that_was_killed_at_once_starts_anew(plumbline: Plumbline, leftove
     Path("run").mkdir()
     for name in leftovers:
         Path("run", name).mkdir() if name.endswith("/") else Path("run", name).touch()
-    changes = ("model.name=shufflenet_v2_x0_5", "batch_size=256", "epochs=1", "averaging=none")
+    changes = ("model.name=speednet_xs", "batch_size=256", "epochs=1", "averaging=none")
     typed = [word for change in changes for word in ("--set", change)]
     done = plumbline("fit", *typed, "--device", "cpu", "--data", "digits", "--out", "run", "--resume")
     assert done.code == 0, done.err

@@ -150,17 +150,6 @@ def test_more_image_sizes_than_torch_keeps_programs_for_are_refused() -> None:
         compiled.compile(range(9, 18), compute=choose_compute("cpu"))
 
 
-def test_more_image_sizes_than_programs_leave_no_run_folder(tmp_path: Path) -> None:
-    """They are told before a run begins, as everything is that cannot be built."""
-    sizes = f"resolution.train={list(range(24, 33))}"
-    done = run_process(
-        "fit", "speed94", "--data", "digits", "--compile", "--out", "run", "--set", sizes, cwd=tmp_path
-    )
-    assert done.code == 2
-    assert "expected at most 8 image sizes, got 9" in done.err
-    assert not (tmp_path / "run").exists()
-
-
 def test_several_devices_are_refused(few_digits: Dataset, speed: Recipe) -> None:
     """What was never tried is not offered."""
     with pytest.raises(PlumblineError, match="expected one device, got 2"):

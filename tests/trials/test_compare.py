@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from plumbline.records import Record
 
 SMALL = (
-    *("--set", "model.name=shufflenet_v2_x0_5", "--set", "resolution.train=[16]", "--set", "epochs=1"),
+    *("--set", "model.name=speednet_xs", "--set", "resolution.train=[16]", "--set", "epochs=1"),
     *("--set", "averaging.epochs=1", "--set", "batch_size=256", "--data", "digits", "--device", "cpu"),
 )
 COMPARE = ("compare", "resnet18-quick:raw", "resnet18-quick:averaged", "--seeds", "2", "--out", "cmp", *SMALL)
