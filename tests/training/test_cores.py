@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from time import process_time
 
 import lightning
 import pytest
@@ -15,25 +17,25 @@ from plumbline.records import TimingPart
 from plumbline.training.cores import CoreSeconds, TellCrowding, core_seconds, crowding
 from training.runs import Listens
 
-# Two processes on one core: each has to wait about as long as it computes.
-_CROWDED = """
-import os, subprocess, sys
-from time import process_time
-from plumbline.training.cores import core_seconds
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-before, end = core_seconds(), process_time() + 0.7
-other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-while process_time() < end: pass
-other.kill()
-print(core_seconds().since(before).waiting_share)
-"""
-
 
 @pytest.mark.skipif(core_seconds() is None, reason="this system does not count how long threads wait")
 def test_waiting_is_what_another_program_took_of_the_core() -> None:
-    """Beside a busy process on the same core, about half of the time is waited for."""
-    done = subprocess.run([sys.executable, "-c", _CROWDED], stdout=subprocess.PIPE, text=True, check=True)
-    assert float(done.stdout) > 0.2
+    """Beside a busy process on the same core each waits as long as it computes: about half of the time."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        before, end = core_seconds(), process_time() + 0.7
+        while process_time() < end:
+            pass
+        after = core_seconds()
+    finally:
+        other.kill()
+        other.wait()
+        os.sched_setaffinity(0, cores)
+    assert before is not None
+    assert after is not None
+    assert after.since(before).waiting_share > 0.2
 
 
 def test_only_a_long_wait_of_several_threads_is_spoken_of() -> None:
