@@ -16,6 +16,7 @@ from plumbline.data.catalog import CIFAR10, CIFAR100
 from plumbline.data.load import load_cifar
 from plumbline.data.modules import CIFAR10DataModule, CIFAR100DataModule, ImageDataModule
 from plumbline.errors import PlumblineError
+from trainers import quiet_trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,15 +34,7 @@ def data(tmp_path: Path) -> Small:
 
 @pytest.fixture
 def trainer(tmp_path: Path) -> lightning.Trainer:
-    return lightning.Trainer(
-        accelerator="cpu",
-        default_root_dir=tmp_path,
-        max_epochs=2,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-    )
+    return quiet_trainer(default_root_dir=tmp_path, max_epochs=2)
 
 
 def test_a_batch_size_set_after_setup_is_used(data: Small) -> None:

@@ -13,6 +13,7 @@ from plumbline.data.batches import Draw
 from plumbline.data.images import Dataset
 from plumbline.data.modules import ImageDataModule
 from plumbline.errors import PlumblineError
+from trainers import quiet_trainer
 
 
 class SaveAt(lightning.Callback):
@@ -28,16 +29,7 @@ class SaveAt(lightning.Callback):
 
 
 def trainer(*callbacks: lightning.Callback) -> lightning.Trainer:
-    return lightning.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        max_epochs=2,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-        callbacks=list(callbacks),
-    )
+    return quiet_trainer(max_epochs=2, num_sanity_val_steps=0, callbacks=list(callbacks))
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from plumbline.errors import PlumblineError
 from plumbline.models.speed_nets import SPEED_NETS, speed_net
 from plumbline.optim import MuonSgdLinear, Optimization
 from plumbline.streams import stream_generator
+from trainers import quiet_trainer
 
 STEPS = 20
 FACTORY = MuonSgdLinear(head_rate=0.05, bias_rate=1.0)
@@ -231,16 +232,7 @@ class _Module(lightning.LightningModule):
 def test_a_plain_trainer_runs_it() -> None:
     """In mixed precision a Lightning Trainer steps it through its closure, and the rates fall in a line."""
     module = _Module()
-    trainer = lightning.Trainer(
-        max_epochs=2,
-        accelerator="cpu",
-        precision="bf16-mixed",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-    )
+    trainer = quiet_trainer(max_epochs=2, precision="bf16-mixed", log_every_n_steps=1)
     before = module.network.conv1.weight.detach().clone()
     trainer.fit(module, DataLoader(TensorDataset(*_batch(0)), batch_size=11))
     assert module.rates == pytest.approx([0.24 * (1 - step / 6) for step in range(6)])

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from plumbline.errors import PlumblineError
 from plumbline.optim import OneCycle, SgdOneCycle, one_cycle
 from plumbline.optim.schedule import Anneal
+from trainers import quiet_trainer
 
 
 def _sgd() -> torch.optim.SGD:
@@ -181,15 +182,7 @@ class _Line(lightning.LightningModule):
 def test_in_a_plain_trainer_the_last_step_uses_the_final_rate(batches: int) -> None:
     """A Lightning Trainer that steps it after each batch ends the training on the final rate exactly."""
     module = _Line()
-    trainer = lightning.Trainer(
-        max_epochs=2,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-    )
+    trainer = quiet_trainer(max_epochs=2, log_every_n_steps=1)
     trainer.fit(module, DataLoader(torch.ones(5 * batches - 1, 2), batch_size=5))  # type: ignore[arg-type]
     expected = [one_cycle(step, total_steps=2 * batches, max_rate=0.1).rate for step in range(2 * batches)]
     assert module.rates == expected

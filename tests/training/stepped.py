@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
+
+from trainers import quiet_trainer
 
 
 class Counting(LightningModule):
@@ -28,14 +30,7 @@ class Counting(LightningModule):
 def take_steps(callback: Callback, *, batches: int, batches_a_step: int = 1) -> Counting:
     """Train one epoch with a callback."""
     module = Counting()
-    Trainer(
-        max_epochs=1,
-        accumulate_grad_batches=batches_a_step,
-        callbacks=[callback],
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    ).fit(module, DataLoader(TensorDataset(torch.zeros(batches, 1))))
+    quiet_trainer(max_epochs=1, accumulate_grad_batches=batches_a_step, callbacks=[callback]).fit(
+        module, DataLoader(TensorDataset(torch.zeros(batches, 1)))
+    )
     return module

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from plumbline.errors import PlumblineError
 from plumbline.training.averaging import WeightAverager, refresh_batch_norm, swa_update
+from trainers import quiet_trainer
 
 
 def small_model() -> nn.Sequential:
@@ -132,16 +133,7 @@ def train(averager: WeightAverager, *, batch_size: int) -> TinyModule:
     images, labels = image_batches(1)[0]
     loader = DataLoader(TensorDataset(images, labels), batch_size=batch_size)
     module = TinyModule()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=3,
-        callbacks=[averager],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-    )
+    trainer = quiet_trainer(max_epochs=3, callbacks=[averager], log_every_n_steps=1)
     trainer.fit(module, loader)
     return module
 

@@ -15,6 +15,7 @@ from plumbline.tensor_files import read_checkpoint
 from plumbline.training.callbacks import KeepLast, SeedEachStep
 from plumbline.training.checkpoints import DurableCheckpointIO
 from plumbline.training.interrupts import StopFlag
+from trainers import quiet_trainer
 
 
 class Drawing(lightning.LightningModule):
@@ -37,15 +38,7 @@ class Drawing(lightning.LightningModule):
 def test_layers_draw_by_the_step_alone() -> None:
     """What was drawn before changes nothing, and each step has numbers of its own, after those of a phase."""
     module = Drawing()
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        max_steps=3,
-        callbacks=[SeedEachStep(7, first_step=10)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = quiet_trainer(max_steps=3, callbacks=[SeedEachStep(7, first_step=10)])
     torch.rand(5)
     trainer.fit(module, DataLoader(TensorDataset(torch.ones(3, 1))))
     for step, drawn in enumerate(module.drawn):
@@ -60,15 +53,10 @@ def test_short_epochs_are_saved_only_at_the_end_where_saves_rest(
 ) -> None:
     """Without a rest every epoch is saved; with one that is longer than all of them, the last alone is."""
     last = tmp_path / "last.ckpt"
-    trainer = lightning.Trainer(
-        accelerator="cpu",
+    trainer = quiet_trainer(
         max_epochs=3,
         callbacks=[KeepLast(last, phase="fit", stop=StopFlag(), rest_seconds=rest_seconds)],
         plugins=[DurableCheckpointIO()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     trainer.fit(Drawing(), DataLoader(TensorDataset(torch.ones(2, 1))))
     assert read_checkpoint(last)["global_step"] == 6

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from bench.table import ROOT, read_results
-from lightning.pytorch import Trainer
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -16,6 +15,7 @@ from plumbline.training.chronicle import Chronicle
 from plumbline.training.classifier import ImageClassifier
 from plumbline.training.figures import Figures
 from plumbline.training.journal import Journal
+from trainers import quiet_trainer
 from training.runs import Listens
 
 pytestmark = pytest.mark.filterwarnings("ignore:The '.*dataloader' does not have many workers")
@@ -30,16 +30,11 @@ def _trained(folder: Path, *, held_out: bool) -> tuple[EpochPart, str, str]:
     figures = Figures(run.events, metrics=run.metrics, first_step=0, resume_step=0)
     images = torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     loader = DataLoader(TensorDataset(images, torch.arange(8) % 2), batch_size=4)
-    trainer = Trainer(
-        accelerator="cpu",
+    trainer = quiet_trainer(
         max_epochs=1,
         limit_val_batches=1.0 if held_out else 0,
         callbacks=[Chronicle(journal, figures=figures, phase="fit", epochs=1, progress=listener)],
         log_every_n_steps=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     module = ImageClassifier(nn.Sequential(nn.Flatten(), nn.Linear(48, 2)), num_classes=2)
     trainer.fit(module, loader, val_dataloaders=loader)

@@ -18,6 +18,7 @@ from plumbline.errors import PlumblineError
 from plumbline.evaluation import predict, score
 from plumbline.optim import SgdOneCycle
 from plumbline.training.classifier import ImageClassifier
+from trainers import quiet_trainer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The '.*dataloader' does not have many workers"),
@@ -41,16 +42,7 @@ def loader(count: int, batch_size: int, *, drop_last: bool = False) -> DataLoade
 
 def trainer(epochs: int = 1, callbacks: list[Callback] | None = None) -> Trainer:
     """Give a plain Trainer."""
-    return Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-    )
+    return quiet_trainer(max_epochs=epochs, callbacks=callbacks, log_every_n_steps=1)
 
 
 class Rates(ImageClassifier):

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from plumbline.records import TimingPart
 from plumbline.training.cores import CoreSeconds, TellCrowding, core_seconds, crowding
+from trainers import quiet_trainer
 from training.runs import Listens
 
 
@@ -67,14 +68,8 @@ def test_it_is_said_once(monkeypatch: pytest.MonkeyPatch, waits: tuple[int | Non
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     counted = (None if wait is None else CoreSeconds(float(n), float(wait)) for n, wait in enumerate(waits))
     listener = Listens()
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        max_steps=4,
-        callbacks=[TellCrowding(listener, window_seconds=0.0, read=lambda: next(counted))],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+    trainer = quiet_trainer(
+        max_steps=4, callbacks=[TellCrowding(listener, window_seconds=0.0, read=lambda: next(counted))]
     )
     trainer.fit(_Quick(), DataLoader(TensorDataset(torch.ones(4, 1))))
     assert len(listener.said) == told

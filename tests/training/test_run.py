@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
 from plumbline.data import Dataset
 from plumbline.errors import PlumblineError, StopRequested
@@ -21,6 +20,7 @@ from plumbline.training.classifier import ImageClassifier
 from plumbline.training.device import Precision, choose_compute
 from plumbline.training.run import Run
 from plumbline.training.weights import load_classifier
+from trainers import quiet_trainer
 from training.runs import Listens, StopsAt, ask, figures_of, same_weights
 
 STEPS_PER_EPOCH = 3
@@ -253,16 +253,8 @@ def test_an_added_evaluation_does_not_change_training(few_digits: Dataset, tiny:
     weights = []
     for limit in (0, None):
         built = build_phase(tiny, phase="fit", dataset=few_digits, seed=7, compute=choose_compute("cpu"))
-        trainer = Trainer(
-            accelerator="cpu",
-            max_epochs=1,
-            limit_val_batches=limit,
-            val_check_interval=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
+        trainer = quiet_trainer(
+            max_epochs=1, limit_val_batches=limit, val_check_interval=1, num_sanity_val_steps=0
         )
         trainer.fit(built.classifier, datamodule=built.data)
         weights.append(built.classifier.state_dict())
