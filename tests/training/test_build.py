@@ -14,6 +14,7 @@ from plumbline.errors import PlumblineError
 from plumbline.models import SpeedNet, create_model
 from plumbline.recipes import NAMED, Recipe, Swa, apply_settings
 from plumbline.recipes.edit import _leaves
+from plumbline.records import PhaseName
 from plumbline.training.build import build_data, build_phase, phases
 from plumbline.training.device import choose_compute, computes_bf16_natively
 
@@ -44,6 +45,7 @@ CHANGES: dict[str, Any] = {
     "averaging.rate": 0.2,
     "averaging.momentum": 0.5,
     "averaging.every_steps": 1,
+    "averaging.augmentation": "flip",
     # What `auto` does not choose here.
     "precision": "fp32" if computes_bf16_natively("cpu") else "bf16",
     "augmentation.padding": "reflect",
@@ -165,6 +167,20 @@ def test_without_averaging_there_is_one_phase(base: Recipe) -> None:
     """A recipe says how many phases there are."""
     assert phases(base) == ("fit", "average")
     assert phases(apply_settings(base, {"averaging": None})) == ("fit",)
+
+
+@pytest.mark.parametrize(("phase", "share"), [("fit", 0.0), ("average", 1.0)])
+def test_a_second_phase_may_mirror_alone(
+    base: Recipe, digits: Dataset, phase: PhaseName, share: float
+) -> None:
+    """All its images are training images or mirror images of them; of those of the first phase none is."""
+    recipe = apply_settings(base, {"averaging.augmentation": "flip", "augmentation.jitter": 0.1})
+    data = build_phase(recipe, phase=phase, dataset=digits, seed=7, compute=choose_compute("cpu")).data
+    normalized = data.normalized_images("train", count=len(data.splits.train))
+    known = {image.numpy().tobytes() for image in torch.cat([normalized, normalized.flip(3)]).contiguous()}
+    images, _ = next(iter(data.train_batches()))
+    found = [image.numpy().tobytes() in known for image in images.contiguous()]
+    assert sum(found) / len(found) == share
 
 
 def test_an_average_of_no_steps_is_refused_before_the_first_phase(base: Recipe, digits: Dataset) -> None:

@@ -3,10 +3,11 @@
 from plumbline.recipes.edit import apply_settings, at_image_size, difference, parse_recipe, suited_to, title
 from plumbline.recipes.load import load_recipe
 from plumbline.recipes.named import NAMED, claim
-from plumbline.recipes.schema import Ema, LinearDecay, MuonSgd, OneCycle, Recipe, Sgd, Swa
+from plumbline.recipes.schema import Augmentation, Ema, LinearDecay, MuonSgd, OneCycle, Recipe, Sgd, Swa
 
 __all__ = [
     "NAMED",
+    "Augmentation",
     "Ema",
     "LinearDecay",
     "MuonSgd",

@@ -117,7 +117,8 @@ class Swa(Section):
     """Stochastic weight averaging as a second phase (Izmailov et al., arXiv 1803.05407).
 
     Training goes on for `epochs` at a constant rate; the weights after each of them count equally, or those
-    after every `every_steps` steps.
+    after every `every_steps` steps. With `augmentation` flip its images are mirrored as in the first phase
+    and not changed otherwise: what the average is taken from has then seen images as they are tested.
     """
 
     kind: Literal["swa"] = "swa"
@@ -125,6 +126,7 @@ class Swa(Section):
     rate: Positive = 0.01
     momentum: Fraction = 0.9
     every_steps: Count | None = None
+    augmentation: Literal["flip"] | None = None
 
 
 class Ema(Section):

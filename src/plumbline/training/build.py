@@ -13,7 +13,7 @@ from plumbline.errors import PlumblineError
 from plumbline.evaluation import Views
 from plumbline.models import SpeedNet, create_model
 from plumbline.optim import MuonSgdLinear, OptimizerFactory, SgdConstant, SgdOneCycle
-from plumbline.recipes import Ema, LinearDecay, MuonSgd, OneCycle, Recipe, Sgd, Swa
+from plumbline.recipes import Augmentation, Ema, LinearDecay, MuonSgd, OneCycle, Recipe, Sgd, Swa
 from plumbline.records import PhaseName
 from plumbline.training.averaging import WeightAverager
 from plumbline.training.classifier import ImageClassifier
@@ -121,22 +121,30 @@ def build_data(
     validation_count = round(len(dataset.train) * recipe.validation_fraction)
     if recipe.validation_fraction > 0:
         validation_count = max(1, validation_count)
+    augmentation = _augmentation(recipe, phase=phase)
     return ImageDataModule(
         dataset,
         batch_size=recipe.batch_size,
         validation_count=validation_count,
         seed=seed,
-        crop_padding=recipe.augmentation.crop_padding,
-        crop_fill=recipe.augmentation.padding or "zeros",
-        flip=recipe.augmentation.flip,
-        jitter=recipe.augmentation.jitter or 0.0,
-        cutout=recipe.augmentation.cutout or 0.0,
+        crop_padding=augmentation.crop_padding,
+        crop_fill=augmentation.padding or "zeros",
+        flip=augmentation.flip,
+        jitter=augmentation.jitter or 0.0,
+        cutout=augmentation.cutout or 0.0,
         train_sizes=recipe.resolution.train if phase == "fit" else recipe.resolution.train[-1:],
         test_size=recipe.resolution.test,
         epochs=epochs_of(recipe, phase=phase),
         first_epoch=0 if phase == "fit" else recipe.epochs,
         channels_last=compute.channels_last,
     )
+
+
+def _augmentation(recipe: Recipe, *, phase: PhaseName) -> Augmentation:
+    second = recipe.averaging if phase == "average" else None
+    if isinstance(second, Swa) and second.augmentation == "flip":
+        return Augmentation(crop_padding=0, flip=recipe.augmentation.flip)
+    return recipe.augmentation
 
 
 def _class_weights(recipe: Recipe, *, data: ImageDataModule) -> torch.Tensor | None:
