@@ -16,6 +16,7 @@ import uvicorn
 from PIL import Image
 
 from plumbline.data import load_dataset
+from plumbline.progress import SILENT
 from plumbline.serve.app import create_app
 from plumbline.serve.limits import Limits
 from plumbline.serve.server import address_of, listen
@@ -26,16 +27,17 @@ if TYPE_CHECKING:
 
     from plumbline.data import Dataset
     from plumbline.inference.trained import TrainedModel
+    from plumbline.progress import Progress
 
 
-def digits() -> Dataset:
+def digits(progress: Progress = SILENT) -> Dataset:
     """Load the data of the tests' run."""
-    return load_dataset("digits")
+    return load_dataset("digits", progress=progress)
 
 
 @contextmanager
 def serving(
-    trained: TrainedModel, *, limits: Limits, open_data: Callable[[], Dataset] = digits
+    trained: TrainedModel, *, limits: Limits, open_data: Callable[[Progress], Dataset] = digits
 ) -> Iterator[httpx.Client]:
     """Serve a run on a free port, and give a client of it."""
     # Nobody else may run a worker's model, and tests have several workers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from plumbline.data import Dataset
     from plumbline.inference.trained import TrainedModel
+    from plumbline.progress import Progress
 
 
 def held_out_picture(index: int) -> NDArray[np.uint8]:
@@ -125,7 +127,7 @@ def test_nothing_is_written_to_disk(
 def test_without_the_training_pictures_the_rest_goes_on(trained: TrainedModel, problem: str) -> None:
     """Where the data cannot be had, or are not those of the run, it says why, and answers."""
 
-    def fail() -> Dataset:
+    def fail(progress: Progress) -> Dataset:  # noqa: ARG001
         if problem == "missing":
             raise PlumblineError("digits cannot be had")
         return digits_with_another_fingerprint()
@@ -140,6 +142,23 @@ def test_without_the_training_pictures_the_rest_goes_on(trained: TrainedModel, p
     assert result["neighbours"] == []
     assert status["state"] == "unavailable"
     assert {"missing": "cannot be had", "others": "other pictures"}[problem] in status["reason"]
+
+
+def test_its_end_does_not_wait_for_pictures_that_are_being_read(trained: TrainedModel) -> None:
+    """The reading ends at its next step, and leaves no thread that the end of Python would unwind."""
+    readers = []
+
+    def read_for_ever(progress: Progress) -> Dataset:
+        readers.append(threading.current_thread())
+        with progress.task("decode", total=None, unit="images") as task:
+            while True:
+                time.sleep(0.01)
+                task.advance()
+
+    with serving(trained, limits=Limits(rate=0), open_data=read_for_ever) as client:
+        status = client.get("/api/model").json()["training_pictures"]
+    assert status["state"] == "opening"
+    assert [reader.is_alive() for reader in readers] == [False]
 
 
 def digits_with_another_fingerprint() -> Dataset:

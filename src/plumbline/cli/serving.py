@@ -15,7 +15,7 @@ from plumbline.cli.datasets import load_of_run
 from plumbline.data import DATASETS, Dataset, load_dataset
 from plumbline.errors import PlumblineError, StopRequested
 from plumbline.inference.trained import load_trained
-from plumbline.progress import SILENT
+from plumbline.progress import Progress
 from plumbline.records import Record, where_it_was
 from plumbline.serve.limits import Limits
 from plumbline.serve.server import address_of, is_loopback, listen, serve
@@ -51,7 +51,7 @@ def run_server(
 
         worker = Worker(
             trained,
-            open_data=lambda: _training_data(trained.record, data=data),
+            open_data=lambda watcher: _training_data(trained.record, data=data, progress=watcher),
             waiting=limits.waiting,
             on_status=tell,
         )
@@ -67,12 +67,12 @@ def run_server(
         serve(create_app(trained, worker=worker, host=host, limits=limits), listening=listening)
 
 
-def _training_data(record: Record, *, data: str | None) -> Dataset:
+def _training_data(record: Record, *, data: str | None, progress: Progress) -> Dataset:
     """Load the data of a run from where they are; nothing is downloaded for a picture to compare with."""
     where = data or where_it_was(record.dataset)
     if where in DATASETS:
-        return load_dataset(where, download=False)
-    return load_of_run(record, data=data, progress=SILENT)
+        return load_dataset(where, download=False, progress=progress)
+    return load_of_run(record, data=data, progress=progress)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

@@ -19,8 +19,14 @@ from plumbline.errors import PlumblineError
 from plumbline.inference.heat_map import heat_maps
 from plumbline.inference.neighbours import FeatureIndex, Neighbour, penultimate_features
 from plumbline.inference.trained import TrainedModel, prepare, probabilities, to_batch
+from plumbline.progress import Progress
 from plumbline.serve.refusals import Refusal
-from plumbline.serve.training_pictures import TrainingPictures, open_training_pictures
+from plumbline.serve.training_pictures import (
+    NotWanted,
+    TrainingPictures,
+    UntilStopped,
+    open_training_pictures,
+)
 
 _BATCH = 32
 _INDEX_SECONDS = 0.1  # a picture that comes while training pictures are read waits no longer than about this
@@ -68,15 +74,16 @@ class IndexStatus:
 class Worker:
     """Answers questions with a model that no other thread may touch from then on.
 
-    `open_data` gives the data of the run; it is called in a thread of its own and raises PlumblineError where
-    they cannot be had. `on_status` is told when the index is ready or cannot be made.
+    `open_data` gives the data of the run; it is called in a thread of its own, tells its steps to what it is
+    given, and raises PlumblineError where they cannot be had. `on_status` is told when the index is ready or
+    cannot be made.
     """
 
     def __init__(
         self,
         trained: TrainedModel,
         *,
-        open_data: Callable[[], Dataset],
+        open_data: Callable[[Progress], Dataset],
         waiting: int,
         on_status: Callable[[IndexStatus], None] = lambda _status: None,
     ) -> None:
@@ -88,18 +95,25 @@ class Worker:
         self._index_batch = 16
         self._stopped = False
         self.status = IndexStatus("opening")
-        self._thread = Thread(target=self._work, name="model", daemon=True)
+        self._threads = (
+            Thread(target=self._work, name="model", daemon=True),
+            Thread(target=self._open, name="training pictures", daemon=True),
+        )
 
     def start(self) -> None:
         """Begin to answer, and to open the training pictures."""
-        self._thread.start()
-        Thread(target=self._open, name="training pictures", daemon=True).start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End after what is under way; questions that wait are never answered."""
+        """End after what is under way; questions that wait are never answered.
+
+        No thread is left behind: Python's end would unwind it inside of torch, which aborts the process.
+        """
         self._stopped = True
         self._wake()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def ask(self, question: Question) -> Future[Answer]:
         """Put a question into the queue. Raises Refusal where too many wait."""
@@ -112,7 +126,10 @@ class Worker:
 
     def _open(self) -> None:
         try:
-            self._pictures = open_training_pictures(self._open_data(), trained=self._trained)
+            dataset = self._open_data(UntilStopped(lambda: self._stopped))
+            self._pictures = open_training_pictures(dataset, trained=self._trained)
+        except NotWanted:
+            return
         except Exception as error:  # answers go on without neighbours
             self._tell(IndexStatus("unavailable", reason=str(error)))
             return
