@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 import warnings
@@ -42,9 +43,8 @@ def make_progress() -> Progress:
 def starting() -> Iterator[None]:
     """Import torch and Lightning inside of this: a terminal shows meanwhile that the program is alive.
 
-    Modules stay to the end, so the collector of cycles would find nothing to free in them, and is kept from
-    looking. It is not kept from it for good (gc.freeze): at the end of the process triton's bindings would
-    name, on stderr, all that they had not seen freed (torch 2.15).
+    Modules stay to the end, so the collector of cycles would find nothing to free in them, and does not look
+    before the end (where triton's bindings would else name, on stderr, all that was never freed: torch 2.15).
     """
     if "torch" in sys.modules:
         yield
@@ -59,6 +59,8 @@ def starting() -> Iterator[None]:
         else:
             yield
     finally:
+        gc.freeze()
+        atexit.register(gc.unfreeze)
         gc.enable()
 
 
