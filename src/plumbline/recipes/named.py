@@ -136,7 +136,8 @@ def speed94() -> Recipe:
     by its outcome. The score to quote is the one with six views of each image.
     Accuracy: 94.21 % with six views, 93.40 % with one, means of five seeds that were declared before
     (93.99 to 94.43 and 93.13 to 93.67; CIFAR-10's test images, 2026-11-26). 13 minutes on two cores of an AMD
-    EPYC in bf16; on a CPU with AMX it was not measured.
+    EPYC in bf16; in fp32, on two older cores without bf16 arithmetic, 45 minutes (one seed, 94.45 %). On a
+    CPU with AMX it was not measured.
     Command: plumbline fit speed94 --data cifar10
     """
     return _speed("speed94", model="speednet_s", width=256, epochs=11)
