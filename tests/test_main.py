@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # What a library does that has to know of the end, and what of a process that is not yet done by then.
 PROGRAM = """
 import atexit, sys, threading, time
-from plumbline import __main__, cli
+from plumbline import __main__
 
 def main():
     import torch

@@ -35,15 +35,9 @@ class Progress(Protocol):
         """Show one line that stays."""
 
 
-class _SilentTask:
-    def advance(self, amount: int = 1) -> None:
-        """Do nothing."""
+class Silent:
+    """A `Progress`, and the `Task` that it opens, which show nothing."""
 
-    def note(self, text: str) -> None:
-        """Do nothing."""
-
-
-class _Silent:
     def task(
         self,
         title: str,  # noqa: ARG002
@@ -53,13 +47,19 @@ class _Silent:
         done: int = 0,  # noqa: ARG002
     ) -> AbstractContextManager[Task]:
         """Open a task that nobody watches."""
-        return nullcontext(_SilentTask())
+        return nullcontext(self)
+
+    def advance(self, amount: int = 1) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Do nothing."""
 
     def say(self, text: str) -> None:
         """Do nothing."""
 
 
-SILENT: Progress = _Silent()
+SILENT: Progress = Silent()
 
 
 def in_words(seconds: float, *, decimals: int = 0) -> str:

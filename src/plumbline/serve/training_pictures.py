@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,40 +11,23 @@ from plumbline.data import Dataset
 from plumbline.data.split import stratified_split
 from plumbline.errors import PlumblineError
 from plumbline.inference.trained import TrainedModel
-from plumbline.progress import Task
+from plumbline.progress import Silent
 
 
 class NotWanted(Exception):  # noqa: N818
     """Nobody waits for the pictures any more."""
 
 
-class UntilStopped:
+class UntilStopped(Silent):
     """A `Progress` that shows nothing; once `is_stopped`, the next step of the work raises NotWanted."""
 
     def __init__(self, is_stopped: Callable[[], bool]) -> None:
         self._is_stopped = is_stopped
 
-    def task(
-        self,
-        title: str,  # noqa: ARG002
-        *,
-        total: int | None,  # noqa: ARG002
-        unit: str,  # noqa: ARG002
-        done: int = 0,  # noqa: ARG002
-    ) -> AbstractContextManager[Task]:
-        """Watch one more piece of work."""
-        return nullcontext(self)
-
     def advance(self, amount: int = 1) -> None:  # noqa: ARG002
         """Go on, or raise NotWanted."""
         if self._is_stopped():
             raise NotWanted
-
-    def note(self, text: str) -> None:
-        """Do nothing."""
-
-    def say(self, text: str) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True)
