@@ -2,7 +2,8 @@
 
 Two arms in turns, each in a process of its own: the step that `plumbline fit` takes by a recipe, with the
 technique and without it. `allocator`: the C allocator told to keep large blocks, or with glibc's defaults.
-`compile`: through torch.compile, or not.
+`compile`: through torch.compile, or not. `winograd`: 3x3 convolutions by Winograd's algorithm, on whichever
+CPU this is, or by the definition.
 
 Run: python -m bench.technique allocator speed94 results/allocator-NAME.json
 """
@@ -13,7 +14,8 @@ import argparse
 import json
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from unittest.mock import patch
@@ -23,7 +25,7 @@ from plumbline.benchmarks.kept import check_new, keep, make_record
 from plumbline.recipes import apply_settings, load_recipe
 from plumbline.training import device
 
-TECHNIQUES = ("allocator", "compile")
+TECHNIQUES = ("allocator", "compile", "winograd")
 ARMS = ("without", "with")
 ROUNDS, STEPS = 5, 4
 
@@ -32,9 +34,17 @@ def measure(technique: str, *, recipe: str, arm: str) -> list[float]:
     """Give the seconds of each measured step, in this process."""
     compiled = technique == "compile" and arm == "with"
     chosen = apply_settings(load_recipe(recipe), {"compile": True} if compiled else {})
-    untold = patch.object(device, "keep_large_blocks", return_value=False)
-    with untold if technique == "allocator" and arm == "without" else nullcontext():
+    with _changed(technique, arm=arm, precision=chosen.precision):
         return step.measure("fast", asked=step.StepAsked(recipe=chosen, steps=STEPS)).seconds
+
+
+def _changed(technique: str, *, arm: str, precision: str) -> AbstractContextManager[object]:
+    if (technique, arm) == ("allocator", "without"):
+        return patch.object(device, "keep_large_blocks", return_value=False)
+    if technique == "winograd":
+        compute = replace(device.choose_compute("cpu", precision=precision), winograd=arm == "with")
+        return patch.object(step, "choose_compute", return_value=compute)
+    return nullcontext()
 
 
 def measure_apart(technique: str, *, recipe: str, arm: str) -> list[float]:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from plumbline.benchmarks.flops import count_flops, recipe_flops, training_flops
-from plumbline.models import describe_model
+from plumbline.models import describe_model, use_winograd
 from plumbline.recipes import Recipe, load_recipe
 
 
@@ -40,6 +40,28 @@ def test_a_training_image_costs_what_is_known_of_it(name: str, giga: float) -> N
     """ResNet-18 with a 3x3 stem needs 3.33 GFLOP an image, the small speed network 0.68."""
     counted = recipe_flops(load_recipe(name), num_classes=10, image_size=32)
     assert counted.training / 1e9 == pytest.approx(giga, abs=0.01)
+
+
+def test_winograds_algorithm_takes_a_quarter_of_the_products() -> None:
+    """A layer of whole tiles costs a quarter in all three passes, and as ever where it is not quicker."""
+    layers = [nn.Conv2d(256, 256, 3, padding=1, bias=False) for _ in range(2)]
+    model = nn.Sequential(nn.Conv2d(3, 256, 1), *layers)
+    use_winograd(model)
+    first, layer = 2 * 64 * 3 * 256, 2 * 64 * 9 * 256 * 256
+    one_by_one = count_flops(model, image_size=1).forward
+    assert one_by_one == (first + 2 * layer) / 64
+    counted = count_flops(model, image_size=8, batch_size=64)
+    assert counted.forward == first + 2 * layer / 4
+    assert counted.training == 2 * first + 3 * 2 * layer / 4
+
+
+def test_a_recipe_is_counted_as_it_is_trained() -> None:
+    """Most of ResNet-18 is such convolutions: it needs less than half of the products with the algorithm."""
+    recipe = load_recipe("resnet18")
+    plain, ours = (
+        recipe_flops(recipe, num_classes=10, image_size=32, winograd=winograd) for winograd in (False, True)
+    )
+    assert 0.3 * plain.training < ours.training < 0.5 * plain.training
 
 
 def test_epochs_cost_by_their_image_size() -> None:

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from cli.runner import TINY, run_process
+from plumbline.cli.asked import FitArguments
+from plumbline.cli.fitting import _request
+from plumbline.progress import SILENT
 from plumbline.records import RunFolder, read_record
 
 if TYPE_CHECKING:
@@ -113,6 +117,32 @@ def test_a_run_is_not_resumed_on_other_data(
     done = plumbline("fit", "--out", "run", "--resume", "--device", "cpu")
     assert done.code == 2
     assert "Resume with the same data" in done.err
+
+
+@pytest.mark.parametrize("winograd", [True, False])
+def test_a_run_goes_on_with_the_convolutions_it_began_with(
+    finished: FinishedRun, monkeypatch: pytest.MonkeyPatch, *, winograd: bool
+) -> None:
+    """The record says by which algorithm; the rest is trained so, whatever would be chosen now."""
+    before = read_record(finished.folder.path)
+    device = before.device.model_copy(update={"winograd": winograd, "precision": "fp32"})
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT" if winograd else "AVX2")
+    asked = FitArguments(
+        recipe=None,
+        changes={},
+        data=None,
+        image_size=None,
+        skips_bad_images=False,
+        leaves_test_alone=False,
+        seed=None,
+        device="cpu",
+        devices=None,
+        nodes=None,
+        out=finished.folder.path,
+        resume=True,
+    )
+    request = _request(asked, before=before.model_copy(update={"device": device}), progress=SILENT)
+    assert request.compute.winograd is winograd
 
 
 @pytest.mark.parametrize("leftovers", [(), ("checkpoints/", "log.txt")], ids=["empty", "killed at once"])

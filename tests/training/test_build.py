@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 from plumbline.data import Dataset, load_dataset
 from plumbline.errors import PlumblineError
 from plumbline.models import SpeedNet, create_model
+from plumbline.models.winograd import WinogradConv2d
 from plumbline.recipes import NAMED, Recipe, Swa, apply_settings
 from plumbline.recipes.edit import _leaves
 from plumbline.records import PhaseName
@@ -161,6 +163,20 @@ def test_pretrained_asks_for_the_weights(
     changed = apply_settings(base, {"model.pretrained": True, "averaging": None})
     with pytest.raises(PlumblineError, match=str(tmp_path)):
         built(changed, digits)
+
+
+@pytest.mark.parametrize("winograd", [True, False])
+def test_convolutions_train_as_the_device_wants_it(base: Recipe, digits: Dataset, *, winograd: bool) -> None:
+    """Winograd's algorithm is a choice of the device, and the first weights do not depend on it."""
+    compute = choose_compute("cpu", precision="fp32")
+    built, plain = (
+        build_phase(base, phase="fit", dataset=digits, seed=7, compute=replace(compute, winograd=taken))
+        for taken in (winograd, False)
+    )
+    layers = list(built.classifier.modules())
+    assert any(type(layer) is WinogradConv2d for layer in layers) is winograd
+    known = plain.classifier.state_dict()
+    assert all(torch.equal(tensor, known[name]) for name, tensor in built.classifier.state_dict().items())
 
 
 def test_without_averaging_there_is_one_phase(base: Recipe) -> None:

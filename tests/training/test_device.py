@@ -41,6 +41,18 @@ def test_the_precision_follows_the_hardware() -> None:
     assert choose_compute("cpu", precision="fp32").precision == "fp32"
 
 
+@pytest.mark.parametrize(
+    ("capability", "precision", "taken"),
+    [("AVX2", "fp32", True), ("AVX2", "bf16", False), ("AVX512", "fp32", False), ("DEFAULT", "fp32", False)],
+)
+def test_winograds_algorithm_is_for_fp32_with_avx2(
+    monkeypatch: pytest.MonkeyPatch, capability: str, precision: str, *, taken: bool
+) -> None:
+    """It is taken where it was measured to be quicker, and nowhere else."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert choose_compute("cpu", precision=precision).winograd is taken
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
 def test_large_blocks_are_kept() -> None:
     """Where the allocator keeps large blocks, work on them in turns costs hardly any page fault."""

@@ -70,7 +70,13 @@ def run_flops(record: Record) -> int:
     classes, score = len(record.dataset.classes), quoted_score(record)
     images = min(record.dataset.counts.train, record.phases[0].steps_per_epoch * record.recipe.batch_size)
     epochs = range(sum(phase.epochs for phase in record.phases))
-    trained = training_flops(record.recipe, num_classes=classes, images_per_epoch=images, epochs=epochs)
+    trained = training_flops(
+        record.recipe,
+        num_classes=classes,
+        images_per_epoch=images,
+        epochs=epochs,
+        winograd=record.device.winograd,
+    )
     size = record.recipe.resolution.test
     forward = recipe_flops(record.recipe, num_classes=classes, image_size=size).forward
     return trained + forward * score.count * score.views

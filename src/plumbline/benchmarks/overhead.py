@@ -233,6 +233,8 @@ def _difference(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -
 
 def _floor(asked: OverheadAsked, *, classes: int) -> float:
     size, compute = asked.recipe.resolution.train[-1], asked.compute
-    flops = recipe_flops(asked.recipe, num_classes=classes, image_size=size).training
+    flops = recipe_flops(
+        asked.recipe, num_classes=classes, image_size=size, winograd=compute.winograd
+    ).training
     rate = matrix_rate(compute.autocast or torch.float32, device=compute.device, side=asked.matrix_side)
     return flops * asked.recipe.batch_size / rate

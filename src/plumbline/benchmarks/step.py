@@ -133,7 +133,7 @@ def measure(arm: ArmName, *, asked: StepAsked) -> Measured:
         made.step()
         settle(device)
         seconds.append(perf_counter() - start)
-    flops = count_flops(made.model, image_size=recipe.resolution.train[-1])
+    flops = count_flops(made.model, image_size=recipe.resolution.train[-1], batch_size=recipe.batch_size)
     return Measured(
         seconds=seconds[WARM_UP:],
         step_flops=float(flops.training * recipe.batch_size),

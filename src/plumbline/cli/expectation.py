@@ -26,6 +26,7 @@ def arithmetic_of(request: Request, *, training_images: int) -> ArithmeticPart:
         num_classes=len(request.dataset.classes),
         images_per_epoch=training_images,
         epochs=range(sum(epochs_of(recipe, phase=phase) for phase in phases(recipe))),
+        winograd=compute.winograd,
     )
     rate = _rate(compute, seconds=_SECONDS)
     if flop / rate > _LONG:

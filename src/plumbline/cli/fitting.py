@@ -102,6 +102,8 @@ def _request(arguments: FitArguments, *, before: Record | None, progress: Progre
         recipe, why = before.recipe, "as the run that is resumed"
         precision = before.device.precision
     compute = choose_compute(device, devices=several.devices, nodes=several.nodes, precision=precision)
+    if before is not None:
+        compute = replace(compute, winograd=before.device.winograd)
     progress.say(f"Recipe {title(recipe)}: {why}. Device: {compute.name}, {compute.precision}.")
     seed = arguments.seed if before is None else before.seed
     return Request(

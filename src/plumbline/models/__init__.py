@@ -6,6 +6,7 @@ from plumbline.models.registry import create_model, list_models
 from plumbline.models.speed_nets import SpeedNet
 from plumbline.models.surgery import Change
 from plumbline.models.whitening import patch_covariance, whitening_filter
+from plumbline.models.winograd import use_winograd
 
 __all__ = [
     "FAMILIES",
@@ -17,5 +18,6 @@ __all__ = [
     "describe_model",
     "list_models",
     "patch_covariance",
+    "use_winograd",
     "whitening_filter",
 ]

@@ -70,6 +70,7 @@ class DevicePart(Part):
     precision: Literal["fp32", "bf16", "fp16"]
     channels_last: bool
     allocator_tuned: bool
+    winograd: bool = False
 
 
 class PhasePart(Part):

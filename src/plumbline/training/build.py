@@ -11,7 +11,7 @@ from plumbline.data import Dataset
 from plumbline.data.modules import ImageDataModule
 from plumbline.errors import PlumblineError
 from plumbline.evaluation import Views
-from plumbline.models import SpeedNet, create_model
+from plumbline.models import SpeedNet, create_model, use_winograd
 from plumbline.optim import MuonSgdLinear, OptimizerFactory, SgdConstant, SgdOneCycle
 from plumbline.recipes import Augmentation, Ema, LinearDecay, MuonSgd, OneCycle, Recipe, Sgd, Swa
 from plumbline.records import PhaseName
@@ -78,6 +78,8 @@ def build_phase(recipe: Recipe, *, phase: PhaseName, dataset: Dataset, seed: int
     _prepare_first_layer(model, recipe=recipe, phase=phase, data=data)
     if compute.channels_last:
         model = model.to(memory_format=torch.channels_last)
+    if compute.winograd:
+        use_winograd(model)
     classifier = ImageClassifier(
         model,
         num_classes=len(dataset.classes),

@@ -57,6 +57,7 @@ def first_record(request: Request, *, counts: Counts) -> Record:
             precision=compute.precision,
             channels_last=compute.channels_last,
             allocator_tuned=compute.allocator_tuned,
+            winograd=compute.winograd,
         ),
         versions=versions(),
         arithmetic=request.arithmetic,
