@@ -24,7 +24,11 @@ _LIGHTNING: dict[Precision, LightningPrecision] = {
 
 @dataclass(frozen=True)
 class Compute:
-    """What computes a run. `count` is the number of devices (processes, on a CPU) of all `nodes` together."""
+    """What computes a run.
+
+    `count` is the number of devices (processes, on a CPU) of all `nodes` together. With `winograd`, 3x3
+    convolutions are trained by that algorithm where it is quicker.
+    """
 
     device: torch.device
     name: str
