@@ -22,8 +22,8 @@ _POINTS = _IN * _IN
 _TILES_AT_ONCE = 512
 # Fewer rows than this, and reading the filters of 36 points is what a product spends its time on.
 _FEWEST_TILES = 128
-# A tile's way to the points and back costs as much as this many products for each of its channels; it and
-# what makes up for running two ways were found by measuring (docs/methods/winograd.md).
+# A tile's way to the points and back costs as much as this many products for each of its channels, by
+# measurements of single layers (docs/methods/winograd.md).
 _TRANSFORM_COST = 75.0
 _LEAST_GAIN = 1.1
 
