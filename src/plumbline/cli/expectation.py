@@ -43,7 +43,8 @@ def expectation(arithmetic: ArithmeticPart, *, compute: Compute) -> str:
     """Say the time below which a run cannot be done at the rate that was measured."""
     flop, rate = arithmetic.training_flop, arithmetic.matrix_flop_per_second
     lacks = "" if compute.precision != "fp32" else ", which has no bf16 arithmetic or was not asked to use it"
+    beside = ", not counting what Winograd's algorithm does beside its products" if compute.winograd else ""
     return (
         f"Training takes {flop / 1e15:.3g} PFLOP; at {rate / 1e12:.2g} TFLOP/s, the rate of matrix products "
-        f"just now on this processor{lacks}, that is {in_words(flop / rate)} at the very least."
+        f"just now on this processor{lacks}, that is {in_words(flop / rate)} at the very least{beside}."
     )
